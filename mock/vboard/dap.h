@@ -1,0 +1,29 @@
+#ifndef VBOARD_DAP_H
+#define VBOARD_DAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct board;
+
+/* A JTAG-DP (ARM IHI 0031, chapter B3) with one AHB memory access port as AP 0. */
+struct dap {
+    uint32_t ctrl_stat;
+    uint32_t select;
+    uint32_t result; /* of the last read; shifted out by the next scan */
+    uint32_t csw;
+    uint32_t tar;
+};
+
+void dap_init(struct dap *dap);
+
+/* The 35 bits that Capture-DR loads: acknowledge in bits 2:0, the posted result above. */
+uint64_t dap_capture(const struct dap *dap);
+
+/* The 35 bits that Update-DR hands over: RnW in bit 0, A[3:2] in bits 2:1, data above. */
+void dap_access_dp(struct board *board, uint64_t scan);
+void dap_access_ap(struct board *board, uint64_t scan);
+
+void dap_abort(struct dap *dap);
+
+#endif
