@@ -53,8 +53,9 @@ void board_core_reset(struct board *board)
 
 void board_system_reset(struct board *board)
 {
-    log_debug("board: system reset");
     flash_reset(&board->flash);
+    board->boots_loader = !board->boot_flash && flash_is_blank(&board->flash);
+    log_debug("board: system reset, boots from %s", board->boots_loader ? "the boot loader" : "flash");
     board_core_reset(board);
 }
 

@@ -21,6 +21,8 @@ struct board {
     uint32_t ram_size;
     struct bus_fault faults[BUS_FAULTS_MAX];
     unsigned fault_count;
+    bool boot_flash;   /* boot from flash even when it is blank */
+    bool boots_loader; /* address 0 is the boot loader's, not the flash's; decided at system reset */
     uint32_t dbgmcu_cr;
     uint32_t access_delay_us; /* per MEM-AP access */
     uint64_t delay_owed_us;   /* delays not yet slept; the server sleeps before it replies */

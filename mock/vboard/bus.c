@@ -11,6 +11,9 @@
 #define SIZE_WORD 0x1FFFF7E0U
 #define UNIQUE_ID 0x1FFFF7E8U
 #define UNIQUE_ID_SIZE 12U
+#define LOADER_STACK 0x20000200U
+#define LOADER_ENTRY (SYSTEM_MEMORY + 0x200U)
+#define BRANCH_TO_ITSELF 0xE7FEU
 #define DWT_PAGE 0xE0001000U
 #define FPB_PAGE 0xE0002000U
 #define SCS_PAGE 0xE000E000U
@@ -57,16 +60,45 @@ static bool bus_is_refused(const struct board *board, uint32_t address, unsigned
            (board->fault_count != 0 && bus_hits_fault_range(board, address, size));
 }
 
-/* Factory-programmed bytes: flash size in KiB, a unique id; the boot loader's place is blank. */
-static uint8_t bus_read_system_byte(const struct board *board, uint32_t address)
+/* The boot loader: every vector leads to a branch to itself. */
+static uint8_t bus_read_loader_byte(uint32_t offset)
 {
+    uint32_t word = LOADER_ENTRY | 1U;
+    if (offset < 4) {
+        word = LOADER_STACK;
+    } else if (offset - (LOADER_ENTRY - SYSTEM_MEMORY) < 2) {
+        word = BRANCH_TO_ITSELF;
+    } else if (offset >= LOADER_ENTRY - SYSTEM_MEMORY) {
+        word = ~0U;
+    }
+    return (uint8_t)(word >> (8 * (offset & 3U)));
+}
+
+/* Factory-programmed bytes: boot loader, flash size in KiB, a unique id. */
+static uint8_t bus_read_system_byte(const struct board *board, uint32_t offset)
+{
+    uint32_t address = SYSTEM_MEMORY + offset;
     if (address - SIZE_WORD < 2) {
         return (uint8_t)((board->flash.size / 1024U) >> (8 * (address - SIZE_WORD)));
     }
     if (address - UNIQUE_ID < UNIQUE_ID_SIZE) {
         return (uint8_t)(0x10U + (address - UNIQUE_ID));
     }
-    return 0xFF;
+    return bus_read_loader_byte(offset);
+}
+
+/* At its own address and, when the board booted from it, at 0. */
+static bool bus_find_system_memory(const struct board *board, uint32_t address, uint32_t *ret_offset)
+{
+    if (address - SYSTEM_MEMORY < SYSTEM_MEMORY_SIZE) {
+        *ret_offset = address - SYSTEM_MEMORY;
+        return true;
+    }
+    if (board->boots_loader && address < SYSTEM_MEMORY_SIZE) {
+        *ret_offset = address;
+        return true;
+    }
+    return false;
 }
 
 /* Word registers; narrower reads take their lanes out of the word. */
@@ -132,14 +164,14 @@ static bool bus_write_register(struct board *board, uint32_t address, uint32_t v
     return false;
 }
 
-/* Main flash at its own address and, as booted, at 0. */
+/* At its own address and, unless the board booted from the loader, at 0. */
 static bool bus_find_flash(const struct board *board, uint32_t address, uint32_t *ret_offset)
 {
     if (address - BUS_FLASH_BASE < board->flash.size) {
         *ret_offset = address - BUS_FLASH_BASE;
         return true;
     }
-    if (address < board->flash.size) {
+    if (!board->boots_loader && address < board->flash.size) {
         *ret_offset = address;
         return true;
     }
@@ -168,10 +200,10 @@ bool bus_read(struct board *board, enum bus_master master, uint32_t address, uns
         *ret_value = bus_load(board->flash.options + (address - OPTION_BYTES), size);
         return true;
     }
-    if (address - SYSTEM_MEMORY < SYSTEM_MEMORY_SIZE) {
+    if (bus_find_system_memory(board, address, &offset)) {
         uint8_t bytes[4];
         for (unsigned i = 0; i < size; i++) {
-            bytes[i] = bus_read_system_byte(board, address + i);
+            bytes[i] = bus_read_system_byte(board, offset + i);
         }
         *ret_value = bus_load(bytes, size);
         return true;

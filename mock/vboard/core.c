@@ -136,7 +136,7 @@ static enum core_fault core_execute(struct board *board)
         fault = wide ? thumb_execute_wide(board, first, second) : thumb_execute_narrow(board, first);
     }
     if (it != 0 && fault == CORE_FAULT_NONE && core->state != CORE_HALTED && core->itstate == it) {
-        core->itstate = (it & 7U) == 0 ? 0 : (uint8_t)((it & 0xE0U) | ((it << 1) & 0x1FU));
+        core->itstate = (it & 7U) == 0 ? 0 : (uint8_t)((it & 0xE0U) | (((uint32_t)it << 1) & 0x1FU));
     }
     return fault;
 }

@@ -103,9 +103,8 @@ void core_write_dcrsr(struct board *board, uint32_t value)
 
 uint32_t core_read_dhcsr(struct core *core)
 {
-    uint32_t value = (core->debug_enabled ? DHCSR_C_DEBUGEN : 0) |
-                     (core->halt_requested ? DHCSR_C_HALT : 0) | (core->step ? DHCSR_C_STEP : 0) |
-                     (core->mask_interrupts ? DHCSR_C_MASKINTS : 0) |
+    uint32_t value = (core->debug_enabled ? DHCSR_C_DEBUGEN : 0) | (core->halt_requested ? DHCSR_C_HALT : 0) |
+                     (core->step ? DHCSR_C_STEP : 0) | (core->mask_interrupts ? DHCSR_C_MASKINTS : 0) |
                      (core->transfer_done ? DHCSR_S_REGRDY : 0) |
                      (core->state == CORE_HALTED ? DHCSR_S_HALT : 0) |
                      (core->state == CORE_SLEEPING ? DHCSR_S_SLEEP : 0) |

@@ -1,4 +1,5 @@
-/* The program's data accesses: alignment, privilege, watchpoints, and which of them a waiting loop may make. */
+/* The program's data accesses: alignment, privilege, watchpoints, and which of them a waiting loop may make.
+ */
 #include "board.h"
 #include "core.h"
 

@@ -21,7 +21,7 @@
 #define DP_CDBGPWRUPACK (1U << 29)
 #define DP_CSYSPWRUPREQ (1U << 30)
 #define DP_CSYSPWRUPACK (1U << 31)
-#define DP_CTRL_WRITABLE                                                                                     \
+#define DP_CTRL_WRITABLE \
     (DP_ORUNDETECT | DP_TRNMODE | DP_MASKLANE | DP_TRNCNT | DP_CDBGPWRUPREQ | DP_CSYSPWRUPREQ)
 #define DP_STICKY (DP_STICKYORUN | DP_STICKYCMP | DP_STICKYERR)
 

@@ -71,8 +71,8 @@ bool debugunits_match_data(struct debugunits *units, uint32_t address, uint32_t 
     for (uint32_t i = 0; i < DEBUGUNITS_WATCHPOINTS; i++) {
         struct debugunits_watchpoint *watchpoint = &units->watchpoints[i];
         uint32_t function = watchpoint->function & DWT_FUNCTION_MASK;
-        bool wanted = function == DWT_FUNCTION_ACCESS ||
-                      function == (write ? DWT_FUNCTION_WRITE : DWT_FUNCTION_READ);
+        bool wanted =
+            function == DWT_FUNCTION_ACCESS || function == (write ? DWT_FUNCTION_WRITE : DWT_FUNCTION_READ);
         uint32_t ignored = (1U << watchpoint->mask) - 1U;
         uint32_t first = watchpoint->comparator & ~ignored;
         if (wanted && address <= first + ignored && address + (size - 1) >= first) {

@@ -266,6 +266,6 @@ bool exception_wakes(struct board *board)
     }
     uint32_t exception = nvic_find_pending(board);
     /* PRIMASK keeps an interrupt from being taken, not from waking the core. */
-    return exception != 0 && nvic_get_group_priority(&board->nvic, exception) <
-                                 nvic_get_execution_priority(board, false);
+    return exception != 0 &&
+           nvic_get_group_priority(&board->nvic, exception) < nvic_get_execution_priority(board, false);
 }

@@ -35,7 +35,8 @@
 #define CR_OPTWRE (1U << 9)
 #define CR_ERRIE (1U << 10)
 #define CR_EOPIE (1U << 12)
-#define CR_KEPT (CR_PG | CR_PER | CR_MER | CR_OPTPG | CR_OPTER | CR_ERRIE | CR_EOPIE)
+#define CR_OPERATIONS (CR_PG | CR_PER | CR_MER | CR_OPTPG | CR_OPTER)
+#define CR_KEPT (CR_OPERATIONS | CR_ERRIE | CR_EOPIE)
 
 #define ACR_RESET 0x30U
 #define ACR_WRITABLE 0x1FU
@@ -129,6 +130,12 @@ void flash_reset(struct flash *flash)
     flash->cr = 0;
     flash->ar = 0;
     flash_load_options(flash);
+}
+
+bool flash_is_blank(const struct flash *flash)
+{
+    static const uint8_t erased[4] = {0xFF, 0xFF, 0xFF, 0xFF};
+    return memcmp(flash->cells, erased, sizeof(erased)) == 0;
 }
 
 uint32_t flash_get_device_id(const struct flash *flash)
@@ -238,18 +245,20 @@ static void flash_erase_page(struct flash *flash)
     flash_erase_main(flash, offset, flash->page_size);
 }
 
+/* Nothing is erased while another operation is selected as well, PG left set above all. */
 static void flash_start(struct flash *flash)
 {
-    if ((flash->cr & CR_MER) != 0) {
+    uint32_t selected = flash->cr & CR_OPERATIONS;
+    if (selected == CR_MER) {
         if (flash_has_write_protection(flash)) {
             flash->sr |= SR_WRPRTERR;
             return;
         }
         log_debug("flash: mass erase");
         flash_erase_main(flash, 0, flash->size);
-    } else if ((flash->cr & CR_PER) != 0) {
+    } else if (selected == CR_PER) {
         flash_erase_page(flash);
-    } else if ((flash->cr & CR_OPTER) != 0 && flash->option_lock == FLASH_UNLOCKED) {
+    } else if (selected == CR_OPTER && flash->option_lock == FLASH_UNLOCKED) {
         log_debug("flash: erase option bytes");
         memset(flash->options, 0xFF, sizeof(flash->options));
         flash->sr |= SR_EOP;
@@ -299,8 +308,9 @@ bool flash_write_register(struct flash *flash, uint32_t offset, uint32_t value)
 
 bool flash_program(struct flash *flash, uint32_t offset, unsigned size, uint32_t value)
 {
-    /* Only half-words, only with PG set: anything else is answered with a bus error. */
-    if (size != 2 || (flash->cr & CR_PG) == 0 || flash->lock != FLASH_UNLOCKED) {
+    /* Only half-words, only with PG set: anything else is answered with a bus error. LOCK guards the control
+     * register, not the cells: where PG was left set, programming goes on working. */
+    if (size != 2 || (flash->cr & CR_PG) == 0) {
         return false;
     }
     if (flash_is_write_protected(flash, offset)) {
@@ -321,7 +331,7 @@ bool flash_program(struct flash *flash, uint32_t offset, unsigned size, uint32_t
 
 bool flash_program_option(struct flash *flash, uint32_t offset, unsigned size, uint32_t value)
 {
-    if (size != 2 || (flash->cr & CR_OPTPG) == 0 || flash->lock != FLASH_UNLOCKED) {
+    if (size != 2 || (flash->cr & CR_OPTPG) == 0) {
         return false;
     }
     if (flash->option_lock != FLASH_UNLOCKED) {

@@ -44,6 +44,9 @@ void flash_reset(struct flash *flash);
 /* The option bytes as they leave the factory. */
 void flash_set_default_options(struct flash *flash);
 
+/* Whether the first word, a program's stack pointer, is erased. */
+bool flash_is_blank(const struct flash *flash);
+
 /* DBGMCU_IDCODE of the part with this much flash. */
 uint32_t flash_get_device_id(const struct flash *flash);
 

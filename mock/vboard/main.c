@@ -20,6 +20,7 @@ static bool main_run(struct board *board, const struct options *options)
 {
     memcpy(board->faults, options->faults, sizeof(board->faults));
     board->fault_count = options->fault_count;
+    board->boot_flash = options->boot_flash;
     board->access_delay_us = options->access_delay_us;
     if (!main_load(board, options)) {
         return false;

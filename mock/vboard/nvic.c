@@ -24,7 +24,8 @@ void nvic_reset(struct nvic *nvic)
 
 bool nvic_is_set(const uint32_t *bits, uint32_t exception)
 {
-    return (bits[exception / 32] >> (exception % 32) & 1U) != 0;
+    /* The debugger may put any nine bits into IPSR. */
+    return exception < NVIC_EXCEPTIONS && (bits[exception / 32] >> (exception % 32) & 1U) != 0;
 }
 
 void nvic_set(uint32_t *bits, uint32_t exception, bool value)

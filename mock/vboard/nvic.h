@@ -26,8 +26,8 @@ struct nvic {
     uint32_t pending[NVIC_WORDS];
     uint32_t active[NVIC_WORDS];
     uint8_t priority[NVIC_EXCEPTIONS]; /* four bits are there: the upper ones */
-    uint32_t group; /* AIRCR.PRIGROUP */
-    bool recheck;   /* something changed that may let a pending exception in */
+    uint32_t group;                    /* AIRCR.PRIGROUP */
+    bool recheck;                      /* something changed that may let a pending exception in */
 };
 
 void nvic_reset(struct nvic *nvic);

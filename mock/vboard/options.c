@@ -25,6 +25,7 @@ enum options_flag {
     FLAG_RAM_SIZE,
     FLAG_IMAGE,
     FLAG_STATE,
+    FLAG_BOOT_FLASH,
     FLAG_ACCESS_DELAY,
     FLAG_FAULT_ADDRESS,
     FLAG_VERBOSE,
@@ -39,6 +40,7 @@ static const struct option options_table[] = {
     {"ram-size", required_argument, NULL, FLAG_RAM_SIZE},
     {"image", required_argument, NULL, FLAG_IMAGE},
     {"state", required_argument, NULL, FLAG_STATE},
+    {"boot-flash", no_argument, NULL, FLAG_BOOT_FLASH},
     {"access-delay-us", required_argument, NULL, FLAG_ACCESS_DELAY},
     {"fault-address", required_argument, NULL, FLAG_FAULT_ADDRESS},
     {"verbose", no_argument, NULL, FLAG_VERBOSE},
@@ -48,30 +50,34 @@ static const struct option options_table[] = {
 
 static void options_print_help(void)
 {
-    fputs("Usage: vboard [OPTION]...\n"
-          "A virtual STM32F1 board. OpenOCD attaches to it with its remote_bitbang adapter (JTAG).\n"
-          "\n"
-          "  --port N             TCP port on 127.0.0.1, 0 to 65535; 0: the kernel chooses (default: 0)\n"
-          "  --unix PATH          listen on a Unix socket instead; the file is removed on exit\n"
-          "  --port-file PATH     write the port in use to PATH once listening (not with --unix);\n"
-          "                       the file is removed on exit\n"
-          "  --flash-size SIZE    flash at 0x08000000, 4K to 512K in steps of 4K (default: 64K);\n"
-          "                       pages are 1 KiB up to 128K and 2 KiB above\n"
-          "  --ram-size SIZE      RAM at 0x20000000, 1K to 1024K in steps of 1K (default: 20K)\n"
-          "  --image FILE         binary put at the start of flash at power-on, no longer than the flash\n"
-          "  --state FILE         flash and option bytes are loaded from FILE where it exists, and saved to\n"
-          "                       it on exit (raw flash, then 16 option bytes); --image goes over it\n"
-          "  --access-delay-us N  each memory access of the debugger takes N microseconds more,\n"
-          "                       0 to 1000000 (default: 0)\n"
-          "  --fault-address A[:LEN]\n"
-          "                       bus accesses to LEN bytes (1 to 0xffffffff, default: 4) from address A\n"
-          "                       fault; may be given up to 32 times\n"
-          "  --verbose            say on stderr what happens (default: silent)\n"
-          "  --help               print this and exit\n"
-          "\n"
-          "Numbers are decimal, or hexadecimal with 0x; a SIZE is in bytes, or in KiB with the suffix K.\n"
-          "Flash, RAM and registers are kept while adapters come and go. SIGTERM or SIGINT ends it.\n",
-          stdout);
+    fputs(
+        "Usage: vboard [OPTION]...\n"
+        "A virtual STM32F1 board. OpenOCD attaches to it with its remote_bitbang adapter (JTAG).\n"
+        "\n"
+        "  --port N             TCP port on 127.0.0.1, 0 to 65535; 0: the kernel chooses (default: 0)\n"
+        "  --unix PATH          listen on a Unix socket instead; the file is removed on exit\n"
+        "  --port-file PATH     write the port in use to PATH once listening (not with --unix);\n"
+        "                       the file is removed on exit\n"
+        "  --flash-size SIZE    flash at 0x08000000, 4K to 512K in steps of 4K (default: 64K);\n"
+        "                       pages are 1 KiB up to 128K and 2 KiB above\n"
+        "  --ram-size SIZE      RAM at 0x20000000, 1K to 1024K in steps of 1K (default: 20K)\n"
+        "  --image FILE         binary put at the start of flash at power-on, no longer than the flash\n"
+        "  --state FILE         flash and option bytes are loaded from FILE where it exists, and saved to\n"
+        "                       it on exit (raw flash, then 16 option bytes); --image goes over it\n"
+        "  --boot-flash         start from flash even when it is blank, which locks the core up as on the\n"
+        "                       real part (default: a board whose first flash word is erased starts a boot\n"
+        "                       loader that waits for ever)\n"
+        "  --access-delay-us N  each memory access of the debugger takes N microseconds more,\n"
+        "                       0 to 1000000 (default: 0)\n"
+        "  --fault-address A[:LEN]\n"
+        "                       bus accesses to LEN bytes (1 to 0xffffffff, default: 4) from address A\n"
+        "                       fault; may be given up to 32 times\n"
+        "  --verbose            say on stderr what happens (default: silent)\n"
+        "  --help               print this and exit\n"
+        "\n"
+        "Numbers are decimal, or hexadecimal with 0x; a SIZE is in bytes, or in KiB with the suffix K.\n"
+        "Flash, RAM and registers are kept while adapters come and go. SIGTERM or SIGINT ends it.\n",
+        stdout);
 }
 
 /* Decimal or 0x hexadecimal; returns where the number ends, or NULL. */
@@ -171,6 +177,9 @@ static bool options_take(enum options_flag flag, const char *value, struct optio
         return true;
     case FLAG_STATE:
         options->state = value;
+        return true;
+    case FLAG_BOOT_FLASH:
+        options->boot_flash = true;
         return true;
     case FLAG_ACCESS_DELAY:
         return options_parse_number("--access-delay-us", value, ACCESS_DELAY_MAX, &options->access_delay_us);

@@ -14,6 +14,7 @@ struct options {
     uint32_t ram_size;   /* bytes */
     const char *image;   /* NULL: none */
     const char *state;   /* NULL: none */
+    bool boot_flash;
     uint32_t access_delay_us;
     struct bus_fault faults[BUS_FAULTS_MAX];
     unsigned fault_count;

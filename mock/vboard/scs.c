@@ -58,8 +58,8 @@ struct scs_shcsr_bit {
 };
 
 static const struct scs_shcsr_bit scs_shcsr_bits[] = {
-    {0, NVIC_MEM_MANAGE, false}, {1, NVIC_BUS_FAULT, false}, {3, NVIC_USAGE_FAULT, false},
-    {7, NVIC_SVCALL, false},     {10, NVIC_PENDSV, false},   {11, NVIC_SYSTICK, false},
+    {0, NVIC_MEM_MANAGE, false},  {1, NVIC_BUS_FAULT, false},  {3, NVIC_USAGE_FAULT, false},
+    {7, NVIC_SVCALL, false},      {10, NVIC_PENDSV, false},    {11, NVIC_SYSTICK, false},
     {12, NVIC_USAGE_FAULT, true}, {13, NVIC_MEM_MANAGE, true}, {14, NVIC_BUS_FAULT, true},
     {15, NVIC_SVCALL, true},
 };

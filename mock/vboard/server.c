@@ -174,8 +174,7 @@ static void server_sleep_owed(struct board *board)
         return;
     }
     board->delay_owed_us = 0;
-    struct timespec delay = {.tv_sec = (time_t)(owed / 1000000U),
-                             .tv_nsec = (long)(owed % 1000000U) * 1000L};
+    struct timespec delay = {.tv_sec = (time_t)(owed / 1000000U), .tv_nsec = (long)(owed % 1000000U) * 1000L};
     while (nanosleep(&delay, &delay) != 0 && errno == EINTR) {
     }
 }

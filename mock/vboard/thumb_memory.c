@@ -172,8 +172,8 @@ enum core_fault thumb_wide_dual(struct board *board, uint32_t first, uint32_t se
 }
 
 /* Where a single load or store goes, and what becomes of its base. False: no such form. */
-static bool thumb_find_address(const struct core *core, uint32_t first, uint32_t second, uint32_t *ret_address,
-                               uint32_t *ret_base)
+static bool thumb_find_address(const struct core *core, uint32_t first, uint32_t second,
+                               uint32_t *ret_address, uint32_t *ret_base)
 {
     uint32_t rn = first & 15U;
     if (rn == CORE_PC) {

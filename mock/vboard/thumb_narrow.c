@@ -126,8 +126,8 @@ static void thumb_narrow_immediate(struct core *core, uint32_t insn)
     }
 }
 
-static void thumb_narrow_register_shift(struct core *core, enum thumb_shift type, uint32_t rd, uint32_t amount,
-                                        bool set)
+static void thumb_narrow_register_shift(struct core *core, enum thumb_shift type, uint32_t rd,
+                                        uint32_t amount, bool set)
 {
     uint32_t carry = thumb_carry(core);
     core->r[rd] = thumb_shift(core->r[rd], type, amount & 0xFFU, &carry);
@@ -481,8 +481,8 @@ enum core_fault thumb_execute_narrow(struct board *board, uint32_t insn)
         thumb_narrow_data(core, insn);
         return CORE_FAULT_NONE;
     case 0x09:
-        return thumb_narrow_load(board, rd, ((core->instruction_address + 4) & ~3U) + ((insn & 0xFFU) << 2), 4,
-                                 false);
+        return thumb_narrow_load(board, rd, ((core->instruction_address + 4) & ~3U) + ((insn & 0xFFU) << 2),
+                                 4, false);
     case 0x0A:
     case 0x0B:
         return thumb_narrow_load_store_register(board, insn);

@@ -132,8 +132,8 @@ static enum core_fault thumb_saturate_shifted(struct core *core, uint32_t first,
     if (arithmetic && amount == 0) {
         return CORE_FAULT_UNDEFINED; /* SSAT16 and USAT16 are DSP */
     }
-    uint32_t value = thumb_shift_imm(thumb_get(core, first & 15U), arithmetic ? THUMB_ASR : THUMB_LSL, amount,
-                                     &carry);
+    uint32_t value =
+        thumb_shift_imm(thumb_get(core, first & 15U), arithmetic ? THUMB_ASR : THUMB_LSL, amount, &carry);
     unsigned bits = (second & 31U) + (is_unsigned ? 0 : 1);
     thumb_set(core, (second >> 8) & 15U, thumb_saturate(core, value, bits, is_unsigned));
     return CORE_FAULT_NONE;

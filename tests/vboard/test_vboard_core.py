@@ -7,7 +7,7 @@ from typing import Callable
 
 import pytest
 
-from vboard_bench import FLASH_BASE, RAM_BASE, RAM_SIZE, Openocd, Vboard
+from vboard_bench import FLASH_BASE, RAM_BASE, RAM_SIZE, START_LIMIT_S, Openocd, Vboard, wait_until
 
 RESET_HANDLER = FLASH_BASE + 0x40
 
@@ -63,11 +63,11 @@ def test_reset_over_the_reset_line(board: Vboard, start_openocd: Callable[..., O
 
 def test_reset_by_somebody_else_is_noticed(openocd: Openocd) -> None:
     openocd.run("resume")
-    openocd.write_word(0xE000ED0C, 0x05FA0004)
-    openocd.run("poll")
-    openocd.run("poll")
     openocd.wait_state("running")
-    assert any("external reset detected" in line for line in openocd.log) or "external reset" in openocd.run("poll")
+    openocd.send("write_memory 0xe000ed0c 32 0x05fa0004")
+    wait_until(lambda: any("external reset detected" in line for line in openocd.log), START_LIMIT_S, "the reset")
+    openocd.receive()
+    openocd.wait_state("running")
 
 
 def test_vectreset_resets_the_core_only(openocd: Openocd) -> None:

@@ -145,6 +145,18 @@ def test_flash_is_not_written_without_pg_or_while_locked(openocd: Openocd) -> No
     assert read_half(openocd, cell) == 0xFFFF
 
 
+def test_flash_pg_left_set_still_programs_and_keeps_erase_from_working(openocd: Openocd, image: Path) -> None:
+    unlock(openocd)
+    openocd.write_word(CR, PG | PER)
+    openocd.write_word(AR, FLASH_BASE + 0x1000)
+    openocd.write_word(CR, PG | PER | STRT)
+    assert openocd.read_bytes(FLASH_BASE + 0x1000, 64) == image.read_bytes()[0x1000:0x1040]
+    openocd.write_word(CR, PG | LOCK)
+    assert openocd.read_word(CR) == PG | LOCK
+    write_half(openocd, FLASH_BASE + 0x8000, 0x1234)
+    assert read_half(openocd, FLASH_BASE + 0x8000) == 0x1234
+
+
 @pytest.mark.parametrize("keys", [(0x11111111,), (KEYS[1],), (KEYS[0], KEYS[0])])
 def test_flash_wrong_key_locks_until_reset(openocd: Openocd, keys: tuple) -> None:
     for key in keys[:-1]:

@@ -134,16 +134,21 @@ class Openocd:
         """Send one script without waiting for its reply."""
         self.connection.sendall(script.encode() + b"\x1a")
 
-    def attempt(self, script: str) -> Tuple[int, str]:
-        """Run `script`; returns its catch code and its result with what was logged on the way."""
-        self.send(f"set _l [capture {{set _c [catch {{{script}}} _r]; format {{}}}}]; format {{%s:%s%s}} $_c $_r $_l")
+    def receive(self) -> str:
+        """One reply, without its terminator."""
         reply = b""
         while not reply.endswith(b"\x1a"):
             data = self.connection.recv(65536)
             if not data:
-                pytest.fail(f"OpenOCD closed the connection during: {script}\n" + "".join(self.log[-20:]))
+                pytest.fail("OpenOCD closed the connection\n" + "".join(self.log[-20:]))
             reply += data
-        code, text = reply[:-1].decode("latin-1").split(":", 1)
+        return reply[:-1].decode("latin-1")
+
+    def attempt(self, script: str) -> Tuple[int, str]:
+        """Run `script`; returns its catch code and its result with what was logged on the way."""
+        guarded = f"set _l [capture {{set _c [catch {{{script}}} _r]; format {{}}}}]"
+        self.send(f"{guarded}; format {{%s:%s%s}} $_c $_r $_l")
+        code, text = self.receive().split(":", 1)
         return int(code), text
 
     def run(self, script: str) -> str:
@@ -161,10 +166,7 @@ class Openocd:
     def read(self, address: int, width: int, count: int) -> List[int]:
         """`count` elements of `width` bits."""
         self.send(f"read_memory {address:#x} {width} {count}")
-        reply = b""
-        while not reply.endswith(b"\x1a"):
-            reply += self.connection.recv(65536)
-        return [int(word, 16) for word in reply[:-1].split()]
+        return [int(word, 16) for word in self.receive().split()]
 
     def read_bytes(self, address: int, size: int) -> bytes:
         """`size` bytes from a word-aligned address; `size` is a multiple of 4."""
@@ -182,10 +184,7 @@ class Openocd:
     def register(self, name: str) -> int:
         """A core register's value; the core must be halted."""
         self.send(f"dict get [get_reg -force {name}] {name}")
-        reply = b""
-        while not reply.endswith(b"\x1a"):
-            reply += self.connection.recv(4096)
-        return int(reply[:-1], 16)
+        return int(self.receive(), 16)
 
     def state(self) -> str:
         """What OpenOCD thinks of the core: running, halted, ..."""

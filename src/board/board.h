@@ -1,0 +1,87 @@
+/*
+ * One board: its link, the operations that wait for it, and the runner that takes them through their steps,
+ * one command on the link at a time. Alone measures time, sets budgets, and handles cancel, deadlines and a
+ * lost link.
+ *
+ * Changing operations run one at a time; reads go between their pieces. A `consistent` read makes changing
+ * operations wait.
+ */
+#ifndef OCDMUX_BOARD_BOARD_H
+#define OCDMUX_BOARD_BOARD_H
+
+#include "board/sched.h"
+#include "net/address.h"
+#include "net/loop.h"
+#include "openocd/link.h"
+#include "ops/op.h"
+
+struct board;
+
+/* Clients that still listen come first; those that have sent their last (half-close) get what time is left.
+ */
+enum board_pass { BOARD_PASS_OPEN, BOARD_PASS_ALL };
+
+struct board_handler {
+    /* The link's state changed in a way that matters to clients: it came up or went down. */
+    void (*link_changed)(void *context, struct board *board, const char *reason);
+    /* OpenOCD said something of a target: kind "event", "state" or "reset". */
+    void (*target_notified)(void *context, struct board *board, const char *kind, const char *value);
+    /* Whether the next step of `op` may run now: its client can take the result, and has its turn in this
+     * pass. */
+    bool (*may_run)(void *context, struct op *op, enum board_pass pass);
+    /* A command of `op` kept the link busy for so long. */
+    void (*link_used)(void *context, struct op *op, uint64_t used_us);
+};
+
+struct board_options {
+    const char *name;
+    struct net_address address;
+    const char *stage_dir; /* on OpenOCD's host; NULL: found out */
+    uint32_t link_limit_ms;
+    uint32_t unavailable_ms; /* how long requests wait for a link that is down */
+};
+
+struct board_counters {
+    uint64_t bytes_read;
+    uint64_t bytes_written;
+    uint64_t ended; /* operations */
+};
+
+/* `options` is copied. */
+struct board *board_new(struct loop *loop, const struct board_options *options,
+                        const struct board_handler *handler, void *context);
+/* No operation may be left. */
+void board_free(struct board *board);
+
+const char *board_name(const struct board *board);
+struct ocd_link *board_link(struct board *board);
+/* What the last survey said; targets come and go with it. */
+struct ocd_info *board_info(struct board *board);
+const struct board_counters *board_counters(const struct board *board);
+/* Operations that wait or run. */
+size_t board_queued(const struct board *board);
+/* The operation whose command is on the link; else a changing one that is between its pieces; else NULL. */
+struct op *board_running(struct board *board);
+/* The link has been through a handshake and is up. */
+bool board_is_up(const struct board *board);
+
+/* A connection's queue on this board. */
+void board_queue_init(struct board *board, struct sched_queue *queue, struct sched_identity *identity);
+
+/*
+ * Queues an operation and takes it over; `owner` hears of its end exactly once, never from inside this call.
+ * `timeout_ms` counts from now; 0: none.
+ */
+void board_submit(struct board *board, struct sched_queue *queue, struct op *take_op,
+                  const struct op_owner *owner, void *owner_context, uint64_t timeout_ms);
+
+/* Stops at the next step boundary (at once, if no command is in flight). The owner still hears of the end. */
+void board_cancel(struct op *op);
+
+/* Something that `may_run` looks at has changed. */
+void board_kick(struct board *board);
+
+/* Whether the board was changed between the commands of a read. */
+bool board_op_disturbed(const struct op *op);
+
+#endif

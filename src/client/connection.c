@@ -1,0 +1,327 @@
+/* The blocking connection: an engine, a socket, and one poll at a time. */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "client/endpoint.h"
+#include "client/engine.h"
+#include "client/error.h"
+
+#define CONNECTION_READ_BYTES ((size_t)256 << 10)
+/* A later time than any clock shows. */
+#define CONNECTION_NEVER UINT64_MAX
+
+struct ocdmux {
+    int fd; /* owned */
+    int interrupt_fd;
+    char *server;
+    struct engine *engine;
+    char *buffer; /* CONNECTION_READ_BYTES */
+};
+
+static uint64_t connection_deadline(uint64_t timeout_ms)
+{
+    if (timeout_ms == 0 || timeout_ms > UINT64_MAX / 2000) {
+        return CONNECTION_NEVER;
+    }
+    return clock_now_us() + timeout_ms * 1000;
+}
+
+bool ocdmux_open(const char *server, uint64_t timeout_ms, struct ocdmux **ret_connection,
+                 struct ocdmux_error *error)
+{
+    int fd = -1;
+    char *named = server == NULL ? ocdmux_default_server() : xstrdup(server);
+    uint64_t limit = timeout_ms == 0 ? OCDMUX_DEFAULT_CONNECT_TIMEOUT_MS : timeout_ms;
+    if (!endpoint_connect(named, connection_deadline(limit), &fd, error)) {
+        free(named);
+        return false;
+    }
+    struct ocdmux *connection = xcalloc(1, sizeof(*connection));
+    connection->fd = fd;
+    connection->interrupt_fd = -1;
+    connection->server = named;
+    connection->engine = engine_new();
+    connection->buffer = xmalloc(CONNECTION_READ_BYTES);
+    *ret_connection = connection;
+    return true;
+}
+
+void ocdmux_close(struct ocdmux *connection)
+{
+    if (connection == NULL) {
+        return;
+    }
+    close(connection->fd);
+    engine_free(connection->engine);
+    free(connection->server);
+    free(connection->buffer);
+    free(connection);
+}
+
+const char *ocdmux_server(const struct ocdmux *connection)
+{
+    return connection->server;
+}
+
+void ocdmux_set_interrupt_fd(struct ocdmux *connection, int fd)
+{
+    connection->interrupt_fd = fd;
+}
+
+void ocdmux_set_event_handler(struct ocdmux *connection, ocdmux_notification_fn *handler, void *arg)
+{
+    engine_set_event_handler(connection->engine, handler, arg);
+}
+
+static bool connection_is_retry(int reason)
+{
+    return reason == EAGAIN || reason == EWOULDBLOCK || reason == EINTR;
+}
+
+/* Sends what goes without blocking; the errno of a failure, or 0. */
+static int connection_send(struct ocdmux *connection)
+{
+    const char *bytes;
+    size_t length;
+    engine_output(connection->engine, &bytes, &length);
+    if (length == 0) {
+        return 0;
+    }
+    ssize_t sent = send(connection->fd, bytes, length, MSG_NOSIGNAL);
+    if (sent < 0) {
+        return connection_is_retry(errno) ? 0 : errno;
+    }
+    engine_output_sent(connection->engine, (size_t)sent);
+    return 0;
+}
+
+/* Takes what has come; false if that was nothing. */
+static bool connection_receive(struct ocdmux *connection)
+{
+    struct ocdmux_error error = OCDMUX_ERROR_INIT;
+    ssize_t received = recv(connection->fd, connection->buffer, CONNECTION_READ_BYTES, 0);
+    if (received > 0) {
+        /* A failure stays in the engine, where whoever waits finds it. */
+        if (!engine_input(connection->engine, connection->buffer, (size_t)received, &error)) {
+            ocdmux_error_fini(&error);
+        }
+    } else if (received == 0) {
+        engine_fail_lost(connection->engine, "the server closed the connection");
+    } else if (connection_is_retry(errno)) {
+        return false;
+    } else {
+        engine_fail_lost(connection->engine, strerror(errno));
+    }
+    return true;
+}
+
+static int connection_poll_timeout(uint64_t deadline_us)
+{
+    uint64_t now = clock_now_us();
+    if (deadline_us == CONNECTION_NEVER) {
+        return -1;
+    }
+    if (now >= deadline_us) {
+        return 0;
+    }
+    uint64_t milliseconds = (deadline_us - now + 999) / 1000;
+    return milliseconds > 60000 ? 60000 : (int)milliseconds;
+}
+
+/* How many interrupts have come since the last look. */
+static size_t connection_take_interrupts(struct ocdmux *connection)
+{
+    char bytes[16];
+    if (connection->interrupt_fd < 0) {
+        return 0;
+    }
+    ssize_t got = read(connection->interrupt_fd, bytes, sizeof(bytes));
+    if (got == 0) {
+        /* Nobody can write to it any more; poll() would never wait again. */
+        connection->interrupt_fd = -1;
+    }
+    return got > 0 ? (size_t)got : 0;
+}
+
+/* Moves bytes once, waiting for some no longer than until the deadline; the number of interrupts that came.
+ */
+static size_t connection_turn(struct ocdmux *connection, uint64_t deadline_us)
+{
+    const char *bytes;
+    size_t length;
+    engine_output(connection->engine, &bytes, &length);
+    struct pollfd waits[2] = {
+        {.fd = connection->fd, .events = (short)(POLLIN | (length > 0 ? POLLOUT : 0))},
+        {.fd = connection->interrupt_fd, .events = POLLIN},
+    };
+    int ready = poll(waits, 2, connection_poll_timeout(deadline_us));
+    if (ready < 0 && errno != EINTR) {
+        engine_fail_lost(connection->engine, strerror(errno));
+        return 0;
+    }
+    if (ready <= 0) {
+        return connection_take_interrupts(connection);
+    }
+    int reason = (waits[0].revents & POLLOUT) == 0 ? 0 : connection_send(connection);
+    bool readable = (waits[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0;
+    /* Where sending failed, an answer that says why may be waiting. */
+    if ((readable || reason != 0) && !connection_receive(connection) && reason != 0) {
+        engine_fail_lost(connection->engine, strerror(reason));
+    }
+    return waits[1].revents != 0 ? connection_take_interrupts(connection) : 0;
+}
+
+/* --- calls --- */
+
+/* The wait for one answer. */
+struct connection_wait {
+    struct ocdmux *connection;
+    struct engine_call *call;
+    const struct ocdmux_call_options *options;
+    uint64_t deadline_us;
+    bool cancelled; /* request.cancel has gone out, the deadline is that of its effect */
+};
+
+static void connection_cancel(struct connection_wait *wait, bool interrupted)
+{
+    uint64_t limit = wait->options->cancel_wait_ms;
+    engine_cancel(wait->call);
+    wait->cancelled = true;
+    wait->deadline_us = connection_deadline(limit == 0 ? OCDMUX_DEFAULT_CANCEL_WAIT_MS : limit);
+    if (interrupted && wait->options->cancelling != NULL) {
+        wait->options->cancelling(wait->options->arg);
+    }
+}
+
+static bool connection_give_up(struct connection_wait *wait, bool interrupted, struct ocdmux_error *error)
+{
+    if (!wait->cancelled) {
+        engine_cancel(wait->call);
+    }
+    (void)connection_send(wait->connection);
+    if (wait->cancelled) {
+        return error_set(error, OCDMUX_KIND_CANCELLED,
+                         "%s the server had answered the cancel: the request may go on there",
+                         interrupted ? "interrupted again before" : "gave up before");
+    }
+    return error_set(error, OCDMUX_KIND_TIMEOUT,
+                     "no answer within %" PRIu64 " ms; asked the server to cancel the request",
+                     wait->options->timeout_ms);
+}
+
+/* True when the call is done; false with the error of a wait that was given up. */
+static bool connection_wait(struct connection_wait *wait, struct ocdmux_error *error)
+{
+    while (!engine_call_is_done(wait->call)) {
+        size_t interrupts = connection_turn(wait->connection, wait->deadline_us);
+        if (engine_call_is_done(wait->call)) {
+            return true;
+        }
+        if (interrupts > 0 && !wait->cancelled) {
+            connection_cancel(wait, true);
+            interrupts--;
+        } else if (engine_call_is_stopped(wait->call) && !wait->cancelled) {
+            connection_cancel(wait, false);
+        }
+        if (interrupts > 0 || clock_now_us() >= wait->deadline_us) {
+            return connection_give_up(wait, interrupts > 0, error);
+        }
+    }
+    return true;
+}
+
+bool ocdmux_call_text(struct ocdmux *connection, const char *method, const char *params,
+                      const struct ocdmux_call_options *options, struct ocdmux_result *ret_result,
+                      struct ocdmux_error *error)
+{
+    static const struct ocdmux_call_options none = {.timeout_ms = 0};
+    struct connection_wait wait = {.connection = connection, .options = options == NULL ? &none : options};
+    if (connection_take_interrupts(connection) > 0) {
+        return error_set(error, OCDMUX_KIND_CANCELLED, "interrupted before the request was sent");
+    }
+    if (!engine_begin(connection->engine, method, params, params == NULL ? 0 : strlen(params),
+                      wait.options->progress, &wait.call, error)) {
+        return false;
+    }
+    engine_call_set_handler(wait.call, wait.options->notify, wait.options->arg);
+    wait.deadline_us = connection_deadline(wait.options->timeout_ms);
+    bool good = connection_wait(&wait, error) && engine_call_finish(wait.call, ret_result, error);
+    engine_release(wait.call);
+    return good;
+}
+
+bool ocdmux_call(struct ocdmux *connection, const char *method, const cJSON *params,
+                 const struct ocdmux_call_options *options, struct ocdmux_result *ret_result,
+                 struct ocdmux_error *error)
+{
+    if (params == NULL) {
+        return ocdmux_call_text(connection, method, NULL, options, ret_result, error);
+    }
+    char *text = cJSON_PrintUnformatted(params);
+    if (text == NULL) {
+        return error_set(error, OCDMUX_KIND_INVALID_PARAMS, "the parameters cannot be written as JSON");
+    }
+    bool good = ocdmux_call_text(connection, method, text, options, ret_result, error);
+    cJSON_free(text);
+    return good;
+}
+
+bool ocdmux_hello(struct ocdmux *connection, const char *client, const char *token, uint64_t timeout_ms,
+                  struct ocdmux_result *ret_result, struct ocdmux_error *error)
+{
+    struct ocdmux_call_options options = {.timeout_ms = timeout_ms};
+    struct ocdmux_result result = OCDMUX_RESULT_INIT;
+    cJSON *params = cJSON_CreateObject();
+    cJSON_AddStringToObject(params, "client", client);
+    if (token != NULL) {
+        cJSON_AddStringToObject(params, "token", token);
+    }
+    bool good = ocdmux_call(connection, "server.hello", params, &options, &result, error);
+    cJSON_Delete(params);
+    if (!good) {
+        /* Who does not answer this is not there, whatever it is that accepts connections. */
+        if (error->local && ocdmux_error_is(error, OCDMUX_KIND_TIMEOUT)) {
+            error_set(error, OCDMUX_KIND_CONNECTION_FAILED, "%s did not answer within %" PRIu64 " ms",
+                      connection->server, timeout_ms);
+        }
+        return false;
+    }
+    uint64_t protocol = 0;
+    uint64_t max_line = 0;
+    const cJSON *limits = cJSON_GetObjectItemCaseSensitive(result.json, "limits");
+    if (!ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(result.json, "protocol"), &protocol) ||
+        protocol != OCDMUX_PROTOCOL) {
+        ocdmux_result_fini(&result);
+        return error_set(error, OCDMUX_KIND_PROTOCOL, "the server does not speak version %d of the protocol",
+                         OCDMUX_PROTOCOL);
+    }
+    if (ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(limits, "max_line_bytes"), &max_line)) {
+        engine_set_max_line(connection->engine, (size_t)max_line);
+    }
+    *ret_result = result;
+    return true;
+}
+
+bool ocdmux_wait(struct ocdmux *connection, uint64_t timeout_ms, struct ocdmux_error *error)
+{
+    uint64_t deadline_us = connection_deadline(timeout_ms);
+    do {
+        if (engine_has_failed(connection->engine, error)) {
+            return false;
+        }
+        if (engine_take_event_stop(connection->engine)) {
+            return true;
+        }
+        if (connection_turn(connection, deadline_us) > 0) {
+            return true;
+        }
+    } while (clock_now_us() < deadline_us);
+    return !engine_has_failed(connection->engine, error);
+}

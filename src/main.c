@@ -1,0 +1,259 @@
+/* ocdmuxd: options -> configuration -> boards and listeners -> loop. The only file that knows every layer. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "methods/handlers_gen.h"
+#include "net/loop.h"
+#include "server/config.h"
+#include "server/server.h"
+
+#define EXIT_USAGE 2
+
+static const char help_text[] =
+    "Usage: ocdmuxd --openocd HOST:PORT [OPTION...]\n"
+    "       ocdmuxd --config FILE [OPTION...]\n"
+    "\n"
+    "Shares one OpenOCD among many clients: serves line-based JSON-RPC 2.0 and runs the requests, one "
+    "command at a\n"
+    "time, on OpenOCD's TCL-RPC port. Needs OpenOCD 0.12 or later.\n"
+    "\n"
+    "  --openocd HOST:PORT     where OpenOCD's TCL-RPC port is (OpenOCD's own default is 6666)\n"
+    "  --board NAME            what the board of --openocd is called [board]\n"
+    "  --config FILE           several boards, and everything else, from a JSON file (comments allowed)\n"
+    "  --listen URL            tcp:HOST:PORT or unix:PATH; may be given several times; port 0 lets the "
+    "kernel choose\n"
+    "                          [tcp:127.0.0.1:6670, and unix:$XDG_RUNTIME_DIR/ocdmux.sock where that "
+    "variable is set]\n"
+    "  --dump-root DIRECTORY   where memory.dump may write files [nowhere]\n"
+    "  --stage-dir DIRECTORY   on OpenOCD's host, for its temporary files [/dev/shm, else /tmp]\n"
+    "  --anonymous-role ROLE   what clients may do: observer, user, or admin, who may send raw Tcl [user]\n"
+    "  --insecure              allow listeners beyond loopback although nobody is asked who he is\n"
+    "  --log-level LEVEL       error, warn, info or debug [info]\n"
+    "  --help, --version\n"
+    "\n"
+    "Options override what the file says. Exit status: 0 after SIGTERM or SIGINT, 1 if something failed at "
+    "start,\n"
+    "2 for bad usage or bad configuration.\n";
+
+enum option_code {
+    OPTION_OPENOCD = 256,
+    OPTION_BOARD,
+    OPTION_CONFIG,
+    OPTION_LISTEN,
+    OPTION_DUMP_ROOT,
+    OPTION_STAGE_DIR,
+    OPTION_ANONYMOUS_ROLE,
+    OPTION_INSECURE,
+    OPTION_LOG_LEVEL,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct option long_options[] = {
+    {"openocd", required_argument, NULL, OPTION_OPENOCD},
+    {"board", required_argument, NULL, OPTION_BOARD},
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"dump-root", required_argument, NULL, OPTION_DUMP_ROOT},
+    {"stage-dir", required_argument, NULL, OPTION_STAGE_DIR},
+    {"anonymous-role", required_argument, NULL, OPTION_ANONYMOUS_ROLE},
+    {"insecure", no_argument, NULL, OPTION_INSECURE},
+    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+/* What was given on the command line. */
+struct flags {
+    const char *openocd;
+    const char *board;
+    const char *config;
+    const char *listen[CONFIG_MAX_LISTENERS];
+    size_t listen_count;
+    const char *dump_root;
+    const char *stage_dir;
+    const char *anonymous_role;
+    const char *log_level;
+    bool insecure;
+};
+
+static int usage(const char *text)
+{
+    fprintf(stderr, "ocdmuxd: %s\nTry 'ocdmuxd --help'.\n", text);
+    return EXIT_USAGE;
+}
+
+/* -1 to go on, else the exit status. */
+static int read_flags(int argc, char **argv, struct flags *flags)
+{
+    int code;
+    while ((code = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        switch (code) {
+        case OPTION_OPENOCD:
+            flags->openocd = optarg;
+            break;
+        case OPTION_BOARD:
+            flags->board = optarg;
+            break;
+        case OPTION_CONFIG:
+            flags->config = optarg;
+            break;
+        case OPTION_LISTEN:
+            if (flags->listen_count == CONFIG_MAX_LISTENERS) {
+                return usage("too many listeners");
+            }
+            flags->listen[flags->listen_count++] = optarg;
+            break;
+        case OPTION_DUMP_ROOT:
+            flags->dump_root = optarg;
+            break;
+        case OPTION_STAGE_DIR:
+            flags->stage_dir = optarg;
+            break;
+        case OPTION_ANONYMOUS_ROLE:
+            flags->anonymous_role = optarg;
+            break;
+        case OPTION_INSECURE:
+            flags->insecure = true;
+            break;
+        case OPTION_LOG_LEVEL:
+            flags->log_level = optarg;
+            break;
+        case OPTION_HELP:
+            fputs(help_text, stdout);
+            return 0;
+        case OPTION_VERSION:
+            puts("ocdmuxd " OCDMUX_VERSION);
+            return 0;
+        default:
+            return usage("bad option");
+        }
+    }
+    if (optind < argc) {
+        return usage("there are no arguments besides options");
+    }
+    if (flags->config != NULL &&
+        (flags->openocd != NULL || flags->board != NULL || flags->stage_dir != NULL)) {
+        return usage("--config describes the boards: --openocd, --board and --stage-dir do not go with it");
+    }
+    return -1;
+}
+
+static bool apply_boards(struct config *config, const struct flags *flags, struct err *err)
+{
+    if (flags->config != NULL) {
+        return config_read_file(config, flags->config, err);
+    }
+    if (flags->openocd == NULL) {
+        return true; /* config_complete() says that there is no board */
+    }
+    if (!config_add_board(config, flags->board != NULL ? flags->board : "board", flags->openocd, err)) {
+        return false;
+    }
+    if (flags->stage_dir != NULL) {
+        config->boards[0].stage_dir = xstrdup(flags->stage_dir);
+    }
+    return true;
+}
+
+static bool apply_flags(struct config *config, const struct flags *flags, struct err *err)
+{
+    if (!apply_boards(config, flags, err)) {
+        return false;
+    }
+    if (flags->listen_count > 0) {
+        config->listener_count = 0;
+    }
+    for (size_t i = 0; i < flags->listen_count; i++) {
+        if (!config_add_listener(config, flags->listen[i], err)) {
+            err_prefix(err, "--listen");
+            return false;
+        }
+    }
+    if (flags->anonymous_role != NULL && !config_parse_role(flags->anonymous_role, &config->anonymous_role)) {
+        return err_set(err, ERR_INVALID_PARAMS, "--anonymous-role: must be observer, user or admin");
+    }
+    if (flags->log_level != NULL && !log_level_parse(flags->log_level, &config->log_level)) {
+        return err_set(err, ERR_INVALID_PARAMS, "--log-level: must be error, warn, info or debug");
+    }
+    if (flags->dump_root != NULL) {
+        free(config->dump_root);
+        config->dump_root = xstrdup(flags->dump_root);
+    }
+    config->insecure = config->insecure || flags->insecure;
+    return config_complete(config, err);
+}
+
+/* Every client is a descriptor: take as many as the system allows. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+            log_warn("the limit on open files stays at %llu: %s", (unsigned long long)limit.rlim_cur,
+                     strerror(errno));
+        }
+    }
+}
+
+static void on_stop(void *context)
+{
+    log_info("stopping");
+    loop_stop(context);
+}
+
+static int serve(const struct config *config)
+{
+    struct err err;
+    struct server *server = NULL;
+    struct loop *loop = loop_new();
+
+    err_reset(&err);
+    if (!server_new(&server, loop, config, handlers, &err)) {
+        fprintf(stderr, "ocdmuxd: %s\n", err.message);
+        loop_free(loop);
+        return EXIT_FAILURE;
+    }
+    struct loop_signal *terminate = loop_signal_new(loop, SIGTERM, on_stop, loop);
+    struct loop_signal *interrupt = loop_signal_new(loop, SIGINT, on_stop, loop);
+    loop_run(loop);
+    server_free(server);
+    loop_signal_free(terminate);
+    loop_signal_free(interrupt);
+    loop_free(loop);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct flags flags = {0};
+    struct config config;
+    struct err err;
+
+    int status = read_flags(argc, argv, &flags);
+    if (status >= 0) {
+        return status;
+    }
+    err_reset(&err);
+    config_init(&config);
+    if (!apply_flags(&config, &flags, &err)) {
+        fprintf(stderr, "ocdmuxd: %s\n", err.message);
+        config_fini(&config);
+        return EXIT_USAGE;
+    }
+    log_set_level(config.log_level);
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    status = serve(&config);
+    config_fini(&config);
+    return status;
+}

@@ -1,0 +1,99 @@
+/* operation.list, status, cancel and wait. */
+#include <string.h>
+
+#include "methods/handlers_gen.h"
+#include "server/request.h"
+
+static bool find(struct request *request, const struct rpc_text *id, struct operation **ret_operation,
+                 struct err *err)
+{
+    struct operation *operation = operations_find(&request->server->operations, id->text);
+    if (operation == NULL) {
+        err_set(err, ERR_NOT_FOUND,
+                "there is no operation \"%s\", or no more: results are kept for %u minutes", id->text,
+                OPERATIONS_KEEP_MS / 60000);
+        err_add_text(err, "parameter", "operation");
+        return false;
+    }
+    *ret_operation = operation;
+    return true;
+}
+
+static void write_list(const struct list *operations, const char *board, struct json_writer *json)
+{
+    list_for_each(node, operations)
+    {
+        const struct operation *operation = list_entry(node, struct operation, node);
+        if (board == NULL || strcmp(operation->board, board) == 0) {
+            json_open_object(json, NULL);
+            operation_write(operation, json, false);
+            json_close_object(json);
+        }
+    }
+}
+
+bool method_operation_list(struct request *request, struct params_operation_list *params, struct err *err)
+{
+    struct board *board = NULL;
+    if (params->board.text != NULL && !server_find_board(request->server, params->board.text, &board, err)) {
+        return false;
+    }
+    struct json_writer *json = request_reply_begin(request);
+    json_open_array(json, "operations");
+    write_list(&request->server->operations.active, params->board.text, json);
+    write_list(&request->server->operations.ended, params->board.text, json);
+    json_close_array(json);
+    request_reply_end(request);
+    return true;
+}
+
+bool method_operation_status(struct request *request, struct params_operation_status *params, struct err *err)
+{
+    struct operation *operation = NULL;
+    if (!find(request, &params->operation, &operation, err)) {
+        return false;
+    }
+    operation_write(operation, request_reply_begin(request), true);
+    request_reply_end(request);
+    return true;
+}
+
+bool method_operation_cancel(struct request *request, struct params_operation_cancel *params, struct err *err)
+{
+    struct operation *operation = NULL;
+    if (!find(request, &params->operation, &operation, err)) {
+        return false;
+    }
+    bool active = operation->op != NULL;
+    if (active) {
+        board_cancel(operation->op);
+    }
+    json_bool(request_reply_begin(request), "found", active);
+    request_reply_end(request);
+    return true;
+}
+
+static void wait_over(void *context)
+{
+    struct request *request = context;
+    struct err err;
+    err_set(&err, ERR_TIMEOUT, "the time limit passed before the operation ended");
+    request_fail(request, &err);
+}
+
+bool method_operation_wait(struct request *request, struct params_operation_wait *params, struct err *err)
+{
+    struct operation *operation = NULL;
+    if (!find(request, &params->operation, &operation, err)) {
+        return false;
+    }
+    if (operation->op == NULL) {
+        operation_write(operation, request_reply_begin(request), true);
+        request_reply_end(request);
+        return true;
+    }
+    list_append(&operation->waiters, &request->wait_node);
+    request->wait_timer = loop_timer_new(request->server->loop, wait_over, request);
+    loop_timer_set(request->wait_timer, params->timeout_ms);
+    return true;
+}

@@ -1,0 +1,139 @@
+/* server.hello, server.stats, rpc.discover and request.cancel. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "methods/handlers_gen.h"
+#include "rpc/discover_gen.h"
+#include "rpc/json.h"
+#include "server/request.h"
+
+static const char *role_word(enum rpc_role role)
+{
+    static const char *const words[] = {"observer", "user", "admin"};
+    return words[role];
+}
+
+static void write_limits(const struct config_limits *limits, struct json_writer *json)
+{
+    json_open_object(json, "limits");
+    json_u64(json, "max_line_bytes", limits->max_line_bytes);
+    json_u64(json, "max_in_flight", limits->max_in_flight);
+    json_u64(json, "max_queued_bytes", limits->max_queued_bytes);
+    json_u64(json, "max_output_bytes", limits->max_output_bytes);
+    json_u64(json, "max_inline_bytes", limits->max_inline_bytes);
+    json_u64(json, "max_batch", 64);
+    json_u64(json, "max_pattern_bytes", 4096);
+    json_u64(json, "max_elements", 65536);
+    json_u64(json, "max_tokens", JSON_MAX_TOKENS);
+    json_u64(json, "max_depth", JSON_MAX_DEPTH);
+    json_close_object(json);
+}
+
+static void write_features(const struct client *client, struct json_writer *json)
+{
+    json_open_array(json, "features");
+    json_text(json, NULL, "memory");
+    json_text(json, NULL, "flash");
+    json_text(json, NULL, "target");
+    json_text(json, NULL, "events");
+    json_text(json, NULL, "operations");
+    if (client->server->config->dump_root != NULL) {
+        json_text(json, NULL, "dump_to_path");
+    }
+    if (client->role == RPC_ROLE_ADMIN) {
+        json_text(json, NULL, "openocd.command");
+    }
+    json_close_array(json);
+}
+
+bool method_server_hello(struct request *request, struct params_server_hello *params, struct err *err)
+{
+    struct client *client = request->client;
+    struct server *server = request->server;
+    if (params->token.text != NULL) {
+        return err_set(err, ERR_UNAUTHENTICATED, "this daemon has no tokens configured: leave `token` out");
+    }
+    if (params->client.text != NULL) {
+        snprintf(client->name, sizeof client->name, "%s", params->client.text);
+    }
+    struct json_writer *json = request_reply_begin(request);
+    json_text(json, "server", "ocdmux");
+    json_text(json, "version", OCDMUX_VERSION);
+    json_u64(json, "protocol", SERVER_PROTOCOL);
+    json_text(json, "identity", client->identity);
+    json_text(json, "role", role_word(client->role));
+    json_open_array(json, "boards");
+    for (size_t i = 0; i < server->board_count; i++) {
+        json_text(json, NULL, board_name(server->boards[i]));
+    }
+    json_close_array(json);
+    write_limits(&server->config->limits, json);
+    write_features(client, json);
+    request_reply_end(request);
+    return true;
+}
+
+static void write_board_stats(struct board *board, struct json_writer *json)
+{
+    const struct ocd_link_counters *link = ocd_link_counters(board_link(board));
+    const struct board_counters *counters = board_counters(board);
+    json_open_object(json, NULL);
+    json_text(json, "board", board_name(board));
+    json_text(json, "link", ocd_link_state_name(ocd_link_get_state(board_link(board))));
+    json_u64(json, "commands", link->commands);
+    json_u64(json, "reconnects", link->connects > 0 ? link->connects - 1 : 0);
+    json_u64(json, "queued", board_queued(board));
+    json_u64(json, "running", board_running(board) != NULL);
+    json_u64(json, "bytes_read", counters->bytes_read);
+    json_u64(json, "bytes_written", counters->bytes_written);
+    json_u64(json, "link_busy_ms", link->busy_us / 1000);
+    json_u64(json, "strays", link->strays);
+    json_close_object(json);
+}
+
+bool method_server_stats(struct request *request, struct params_server_stats *params, struct err *err)
+{
+    const struct server *server = request->server;
+    const struct server_counters *counters = &server->counters;
+    (void)params;
+    (void)err;
+    struct json_writer *json = request_reply_begin(request);
+    json_u64(json, "uptime_ms", (clock_now_us() - server->started_us) / 1000);
+    json_u64(json, "clients", counters->clients);
+    json_u64(json, "clients_total", counters->clients_total);
+    json_u64(json, "requests", counters->requests);
+    json_u64(json, "errors", counters->errors);
+    json_u64(json, "notifications", counters->notifications);
+    json_u64(json, "lines_refused", counters->lines_refused);
+    json_open_array(json, "boards");
+    for (size_t i = 0; i < server->board_count; i++) {
+        write_board_stats(server->boards[i], json);
+    }
+    json_close_array(json);
+    request_reply_end(request);
+    return true;
+}
+
+bool method_request_cancel(struct request *request, struct params_request_cancel *params, struct err *err)
+{
+    struct request *other = request_find(request->client, params->id.text);
+    bool was_found = other != NULL && other != request;
+    (void)err;
+    if (was_found) {
+        request_cancel(other);
+    }
+    json_bool(request_reply_begin(request), "found", was_found);
+    request_reply_end(request);
+    return true;
+}
+
+bool method_rpc_discover(struct request *request, struct params_rpc_discover *params, struct err *err)
+{
+    struct strbuf document = STRBUF_INIT;
+    (void)params;
+    (void)err;
+    discover_gen_append(&document);
+    request_reply_whole(request, &document);
+    return true;
+}

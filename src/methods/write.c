@@ -1,0 +1,98 @@
+/* Targets, banks and boards as JSON. */
+#include "methods/write.h"
+
+#include "server/request.h"
+
+static void write_target(const struct ocd_info *info, size_t index, bool with_bits, struct json_writer *json)
+{
+    const struct ocd_target *target = &info->targets[index];
+    json_open_object(json, NULL);
+    json_text(json, "target", target->name);
+    json_text(json, "type", target->type);
+    json_text(json, "state", target->state);
+    json_text(json, "endian", target->big_endian ? "big" : "little");
+    json_bool(json, "current", index == info->current_target);
+    if (with_bits) {
+        json_u64(json, "address_bits", target->address_bits);
+    }
+    json_close_object(json);
+}
+
+static void write_targets(const struct ocd_info *info, bool with_bits, struct json_writer *json)
+{
+    json_open_array(json, "targets");
+    for (size_t i = 0; i < info->target_count; i++) {
+        write_target(info, i, with_bits, json);
+    }
+    json_close_array(json);
+}
+
+void write_target_list(const struct ocd_info *info, struct json_writer *json)
+{
+    write_targets(info, false, json);
+}
+
+void write_bank(const struct ocd_bank *bank, struct json_writer *json)
+{
+    json_u64(json, "index", bank->index);
+    json_text(json, "name", bank->name);
+    json_text(json, "driver", bank->driver);
+    json_address(json, "base", bank->base);
+    json_u64(json, "size", bank->size);
+    json_u64(json, "bus_width", bank->bus_width);
+    json_u64(json, "chip_width", bank->chip_width);
+    json_text(json, "target", bank->target);
+}
+
+void write_bank_list(const struct ocd_info *info, struct json_writer *json)
+{
+    json_open_array(json, "banks");
+    for (size_t i = 0; i < info->bank_count; i++) {
+        json_open_object(json, NULL);
+        write_bank(&info->banks[i], json);
+        json_close_object(json);
+    }
+    json_close_array(json);
+}
+
+static void write_running(const struct op *op, struct json_writer *json)
+{
+    const struct request *request = op != NULL && op->state != OP_ENDING ? request_of(op) : NULL;
+    if (request == NULL) {
+        return;
+    }
+    json_open_object(json, "running");
+    if (request->operation != NULL) {
+        json_text(json, "operation", request->operation->id);
+    }
+    json_text(json, "method", request->method->name);
+    if (op->progress.phase != NULL) {
+        operation_write_progress(json, "progress", &op->progress);
+    }
+    json_close_object(json);
+}
+
+void write_board_status(struct board *board, struct json_writer *json)
+{
+    struct ocd_link *link = board_link(board);
+    const struct ocd_info *info = board_info(board);
+    json_text(json, "board", board_name(board));
+    json_text(json, "openocd", ocd_link_address(link));
+    json_text(json, "link", ocd_link_state_name(ocd_link_get_state(link)));
+    if (info->version[0] != '\0') {
+        json_text(json, "version", info->version);
+    }
+    if (!board_is_up(board) && ocd_link_last_error(link)[0] != '\0') {
+        json_text(json, "last_error", ocd_link_last_error(link));
+        json_u64(json, "retry_in_ms", ocd_link_retry_in_ms(link));
+    }
+    write_targets(info, true, json);
+    write_bank_list(info, json);
+    write_running(board_running(board), json);
+    json_u64(json, "queued", board_queued(board));
+    json_open_array(json, "features");
+    if (info->stage_template[0] != '\0') {
+        json_text(json, NULL, "flash_files");
+    }
+    json_close_array(json);
+}

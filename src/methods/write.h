@@ -1,0 +1,18 @@
+/* Parts of results that several namespaces give. All write into an object that is open. */
+#ifndef OCDMUX_METHODS_WRITE_H
+#define OCDMUX_METHODS_WRITE_H
+
+#include "openocd/info.h"
+#include "rpc/json_write.h"
+#include "server/server.h"
+
+/* "targets": [{target, type, state, endian, current}] */
+void write_target_list(const struct ocd_info *info, struct json_writer *json);
+/* "banks": [{index, name, driver, base, size, bus_width, chip_width, target}] */
+void write_bank_list(const struct ocd_info *info, struct json_writer *json);
+/* The same members of one bank, into the open object. */
+void write_bank(const struct ocd_bank *bank, struct json_writer *json);
+/* board.status of one board. */
+void write_board_status(struct board *board, struct json_writer *json);
+
+#endif

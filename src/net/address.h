@@ -1,0 +1,28 @@
+/*
+ * Where to listen or to connect: "tcp:HOST:PORT" ("tcp:[::1]:6670" for IPv6) or "unix:PATH". Host names are looked up
+ * when the text is parsed, that is at start: nothing blocks on a name server later.
+ */
+#ifndef OCDMUX_NET_ADDRESS_H
+#define OCDMUX_NET_ADDRESS_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+
+struct net_address {
+    struct sockaddr_storage storage;
+    socklen_t length;
+    char text[256]; /* as given */
+};
+
+/* Fails with invalid_params (a wrong form, an unknown host, a port outside 0 to 65535, a path over 107 bytes). */
+bool net_address_parse(struct net_address *ret_address, const char *text, struct err *err)
+    __attribute__((warn_unused_result));
+/* "HOST:PORT" without a scheme, as `--openocd` takes it; "tcp:HOST:PORT" and "unix:PATH" are taken too. */
+bool net_address_parse_host_port(struct net_address *ret_address, const char *text, struct err *err)
+    __attribute__((warn_unused_result));
+/* 127.0.0.0/8, ::1 or a Unix socket. */
+bool net_address_is_local(const struct net_address *address);
+
+#endif

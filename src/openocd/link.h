@@ -1,0 +1,89 @@
+/*
+ * The single TCL-RPC connection of a board: one command at a time, each in an envelope with a fresh nonce.
+ *
+ *            connect           handshake            survey read
+ *   DOWN ------------> CONNECTING -----> HANDSHAKE ------------> IDLE <-----------------+
+ *     ^                     |                |          send      |  ^ reply            | late reply
+ *     |  failed, closed,    |                |                    v  |       abandon    |
+ *     +-- limit passed -----+----------------+------------------ BUSY ------------> ABANDONED
+ *
+ * A lost link reconnects by itself, with bounded, jittered back-off. Nothing here decides what becomes of a
+ * command that was in flight: its owner does.
+ */
+#ifndef OCDMUX_OPENOCD_LINK_H
+#define OCDMUX_OPENOCD_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "net/address.h"
+#include "net/loop.h"
+#include "openocd/envelope.h"
+#include "openocd/info.h"
+
+enum ocd_link_state {
+    OCD_LINK_DOWN,
+    OCD_LINK_CONNECTING,
+    OCD_LINK_HANDSHAKE,
+    OCD_LINK_IDLE,
+    OCD_LINK_BUSY,
+    OCD_LINK_ABANDONED,
+};
+
+struct ocd_link_handler {
+    /* The state changed; `reason` says why it went down, else NULL. May call into the link. */
+    void (*changed)(void *context, enum ocd_link_state old_state, const char *reason);
+    /* The answer to the command in flight; the link is IDLE already. */
+    void (*reply)(void *context, const struct ocd_reply *reply);
+    /* The command in flight will never be answered: the link is DOWN already. Not called for abandoned
+     * commands. */
+    void (*lost)(void *context, const char *reason);
+    /* "target_event"/"halted" and so on; OpenOCD does not say which target. */
+    void (*notification)(void *context, const char *type, const char *value);
+};
+
+struct ocd_link_options {
+    const char *name;      /* the board's, for the log */
+    const char *stage_dir; /* on OpenOCD's host; NULL: the first of /dev/shm, /tmp that works */
+    uint32_t limit_ms;     /* the longest that a command may take, unless it asks for more */
+};
+
+struct ocd_link_counters {
+    uint64_t commands;
+    uint64_t connects;
+    uint64_t strays; /* frames that answered nothing of ours */
+    uint64_t late;   /* replies to abandoned commands */
+    uint64_t busy_us;
+};
+
+struct ocd_link;
+
+/* Starts to connect in the loop's next pass. `options` is copied. */
+struct ocd_link *ocd_link_new(struct loop *loop, const struct net_address *address,
+                              const struct ocd_link_options *options, const struct ocd_link_handler *handler,
+                              void *context);
+void ocd_link_free(struct ocd_link *link);
+
+enum ocd_link_state ocd_link_get_state(const struct ocd_link *link);
+const char *ocd_link_state_name(enum ocd_link_state state);
+/* Valid from the first handshake on; the last known while the link is down. */
+struct ocd_info *ocd_link_info(struct ocd_link *link);
+const struct ocd_link_counters *ocd_link_counters(const struct ocd_link *link);
+/* Why it is down: "" if it never was. */
+const char *ocd_link_last_error(const struct ocd_link *link);
+/* Until the next try to connect; 0 while connected or connecting. */
+uint64_t ocd_link_retry_in_ms(const struct ocd_link *link);
+const char *ocd_link_address(const struct ocd_link *link);
+
+/*
+ * Sends one script; the link must be IDLE and is BUSY then. `limit_ms` 0 means the link's own. Fails with
+ * limit_exceeded if the script is longer than OpenOCD takes; nothing was sent then.
+ */
+bool ocd_link_send(struct ocd_link *link, const struct strbuf *script, uint32_t limit_ms, struct err *err)
+    __attribute__((warn_unused_result));
+/* Its owner wants the reply no more: BUSY -> ABANDONED, until the reply comes and is dropped. */
+void ocd_link_abandon(struct ocd_link *link);
+/* Runs the handshake again, from IDLE: for what raw Tcl may have changed. */
+void ocd_link_relearn(struct ocd_link *link);
+
+#endif

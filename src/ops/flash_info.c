@@ -1,0 +1,155 @@
+/* Geometry of a bank. */
+#include "ops/flash_info.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "openocd/tcl.h"
+
+void flash_geometry_fini(struct flash_geometry *geometry)
+{
+    ocd_flash_info_fini(&geometry->sectors);
+    ocd_flash_info_fini(&geometry->blocks);
+}
+
+/* `flash info N` lists protection blocks where the driver has them; only `flash info N sectors` lists true
+ * sectors. */
+void flash_geometry_script(struct strbuf *script, unsigned bank)
+{
+    strbuf_appendf(script, "flash probe %u; list [flash list] [flash info %u sectors] [flash info %u]", bank,
+                   bank, bank);
+}
+
+static bool take_banks(struct ocd_info *info, const struct strbuf *text, struct err *err)
+{
+    struct ocd_bank *banks = NULL;
+    size_t count = 0;
+    if (!ocd_parse_flash_list(strbuf_text(text), text->length, &banks, &count, err)) {
+        return false;
+    }
+    free(info->banks);
+    info->banks = banks;
+    info->bank_count = count;
+    return true;
+}
+
+bool flash_geometry_read(struct ocd_info *info, unsigned bank, const char *text, size_t length,
+                         struct flash_geometry *ret_geometry, struct err *err)
+{
+    struct tcl_list list;
+    struct strbuf parts[3] = {STRBUF_INIT, STRBUF_INIT, STRBUF_INIT};
+    struct flash_geometry geometry;
+    bool ok = true;
+
+    memset(&geometry, 0, sizeof geometry);
+    tcl_list_init(&list, text, length);
+    for (size_t i = 0; i < 3 && ok; i++) {
+        ok = tcl_list_next(&list, &parts[i]) == TCL_LIST_ELEMENT;
+    }
+    if (!ok) {
+        err_set(err, ERR_OPENOCD_ERROR, "what OpenOCD says of flash bank %u cannot be read", bank);
+    }
+    ok = ok && take_banks(info, &parts[0], err) && flash_bank_check(info, bank, err) &&
+         ocd_parse_flash_info(strbuf_text(&parts[1]), parts[1].length, &geometry.sectors, err) &&
+         ocd_parse_flash_info(strbuf_text(&parts[2]), parts[2].length, &geometry.blocks, err);
+    for (size_t i = 0; i < 3; i++) {
+        strbuf_fini(&parts[i]);
+    }
+    if (!ok) {
+        flash_geometry_fini(&geometry);
+        return false;
+    }
+    geometry.bank = info->banks[bank];
+    *ret_geometry = geometry;
+    return true;
+}
+
+enum ocd_protection flash_sector_protection(const struct flash_geometry *geometry, size_t sector)
+{
+    const struct ocd_block *self = &geometry->sectors.blocks[sector];
+    enum ocd_protection sum = OCD_PROTECTION_UNKNOWN;
+    bool first = true;
+
+    for (size_t i = 0; i < geometry->blocks.count; i++) {
+        const struct ocd_block *block = &geometry->blocks.blocks[i];
+        if (block->offset + block->size <= self->offset || self->offset + self->size <= block->offset) {
+            continue;
+        }
+        if (block->protection == OCD_PROTECTION_ON) {
+            return OCD_PROTECTION_ON;
+        }
+        if (first || block->protection == OCD_PROTECTION_UNKNOWN) {
+            sum = block->protection;
+        }
+        first = false;
+    }
+    return sum;
+}
+
+size_t flash_sector_at(const struct flash_geometry *geometry, uint64_t offset)
+{
+    for (size_t i = 0; i < geometry->sectors.count; i++) {
+        const struct ocd_block *sector = &geometry->sectors.blocks[i];
+        if (offset >= sector->offset && offset - sector->offset < sector->size) {
+            return i;
+        }
+    }
+    return geometry->sectors.count;
+}
+
+bool flash_bank_check(const struct ocd_info *info, uint64_t bank, struct err *err)
+{
+    if (bank < info->bank_count) {
+        return true;
+    }
+    err_set(err, ERR_NOT_FOUND, "there is no flash bank %" PRIu64 ": the board has %zu", bank,
+            info->bank_count);
+    err_add_text(err, "parameter", "bank");
+    return false;
+}
+
+static enum op_verdict info_send(struct op *op, const struct op_context *context, struct op_command *command,
+                                 struct err *err)
+{
+    const struct flash_info_op *self = (const struct flash_info_op *)op;
+    if (!flash_bank_check(context->info, self->bank, err)) {
+        return OP_FAILED;
+    }
+    command->repeatable = true;
+    flash_geometry_script(&command->script, self->bank);
+    return OP_SEND;
+}
+
+static enum op_verdict info_reply(struct op *op, const struct op_context *context,
+                                  const struct ocd_reply *reply, struct err *err)
+{
+    struct flash_info_op *self = (struct flash_info_op *)op;
+    if (!ocd_reply_ok(reply)) {
+        op_fail_openocd(reply, err, ERR_FLASH_ERROR, "cannot look at flash bank %u", self->bank);
+        err_add_text(err, "reason", "driver");
+        return OP_FAILED;
+    }
+    bool ok = flash_geometry_read(context->info, self->bank, reply->result, reply->result_length,
+                                  &self->geometry, err);
+    return ok ? OP_DONE : OP_FAILED;
+}
+
+static void free_info(struct op *op)
+{
+    struct flash_info_op *self = (struct flash_info_op *)op;
+    flash_geometry_fini(&self->geometry);
+    free(self);
+}
+
+static const struct op_step steps[] = {{"info", info_send, info_reply}};
+static const struct op_class info_class = {.name = "flash info", .steps = steps, .free = free_info};
+
+struct op *flash_info_new(unsigned bank)
+{
+    struct flash_info_op *self = xcalloc(1, sizeof *self);
+    op_init(&self->op, &info_class, NULL);
+    self->bank = bank;
+    return &self->op;
+}

@@ -1,0 +1,107 @@
+/* The range writer. */
+#include "ops/range_write.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "memory/plan.h"
+#include "ops/script.h"
+
+#define FIRST_BYTES 1024u
+#define COMMAND_MS 50u
+
+static struct memory_access next_access(const struct range_write *write, uint64_t budget)
+{
+    return memory_plan_first(write->address + write->done, write->size - write->done, write->width, budget);
+}
+
+static enum op_verdict write_send(struct op *op, const struct op_context *context, struct op_command *command,
+                                  struct err *err)
+{
+    struct range_write *write = (struct range_write *)op;
+    if (!op_check_range(context->target, write->address, write->size, err)) {
+        return OP_FAILED;
+    }
+    if (write->width == 0) {
+        bool wide = context->target->takes_width64 == OCD_YES ||
+                    (context->target->takes_width64 == OCD_UNKNOWN && context->target->address_bits == 64);
+        write->width = wide ? 64 : 32;
+    }
+    struct memory_access access = next_access(write, context->budget);
+    command->changes = true;
+    command->bytes = memory_access_size(&access);
+    script_write_memory(&command->script, context->target, &access, write->physical,
+                        write->bytes + write->done);
+    return OP_SEND;
+}
+
+/* Writing the same bytes again, narrower, is what the caller asked for: only a byte access that fails is a
+ * failure. */
+static enum op_verdict refused(struct range_write *write, const struct op_context *context,
+                               const struct ocd_reply *reply, const struct memory_access *access,
+                               struct err *err)
+{
+    if (access->width > 8) {
+        write->width = access->width / 2;
+        write->op.budget = context->budget > 4 * FIRST_BYTES ? context->budget / 4 : FIRST_BYTES;
+        return OP_GO;
+    }
+    op_fail_openocd(reply, err, ERR_TARGET_ERROR, "cannot write %" PRIu64 " bytes at 0x%08" PRIx64,
+                    memory_access_size(access), access->address);
+    err_add_address(err, "address", access->address);
+    err_add_text(err, "target", context->target->name);
+    return OP_FAILED;
+}
+
+static enum op_verdict write_reply(struct op *op, const struct op_context *context,
+                                   const struct ocd_reply *reply, struct err *err)
+{
+    struct range_write *write = (struct range_write *)op;
+    struct memory_access access = next_access(write, context->budget);
+    if (!ocd_reply_ok(reply)) {
+        return refused(write, context, reply, &access, err);
+    }
+    write->done += memory_access_size(&access);
+    op_progress_set(op, "write", write->done, write->size, "bytes");
+    return write->done < write->size ? OP_GO : OP_DONE;
+}
+
+static void describe(const struct op *op, struct err *err)
+{
+    op_describe_progress(err, &op->progress);
+}
+
+static void free_write(struct op *op)
+{
+    struct range_write *write = (struct range_write *)op;
+    free(write->bytes);
+    free(write);
+}
+
+static const struct op_step steps[] = {{"write", write_send, write_reply}};
+
+static const struct op_class range_write_class = {
+    .name = "write",
+    .steps = steps,
+    .changes = true,
+    .needs_target = true,
+    .long_running = true,
+    .first_budget = FIRST_BYTES,
+    .command_ms = COMMAND_MS,
+    .describe = describe,
+    .free = free_write,
+};
+
+struct op *range_write_new(const char *target, uint64_t address, uint8_t *take_bytes, uint64_t size,
+                           bool physical)
+{
+    struct range_write *write = xcalloc(1, sizeof *write);
+    op_init(&write->op, &range_write_class, target);
+    write->address = address;
+    write->bytes = take_bytes;
+    write->size = size;
+    write->physical = physical;
+    op_progress_set(&write->op, "write", 0, size, "bytes");
+    return &write->op;
+}

@@ -1,0 +1,294 @@
+/* Target states and raw Tcl. */
+#include "ops/target_ops.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "openocd/tcl.h"
+#include "ops/script.h"
+
+#define LOOK_EVERY_MS 10u
+#define RESET_LIMIT_MS 120000u
+
+/* Survey. */
+
+static enum op_verdict survey_send(struct op *op, const struct op_context *context,
+                                   struct op_command *command, struct err *err)
+{
+    (void)op;
+    (void)context;
+    (void)err;
+    command->repeatable = true;
+    ocd_info_survey_script(&command->script);
+    return OP_SEND;
+}
+
+static enum op_verdict survey_reply(struct op *op, const struct op_context *context,
+                                    const struct ocd_reply *reply, struct err *err)
+{
+    (void)op;
+    if (!ocd_reply_ok(reply)) {
+        return op_fail_openocd(reply, err, ERR_OPENOCD_ERROR, "cannot list the targets");
+    }
+    return ocd_info_read_survey(context->info, reply->result, reply->result_length, err) ? OP_DONE
+                                                                                         : OP_FAILED;
+}
+
+static void free_plain(struct op *op)
+{
+    free(op);
+}
+
+static const struct op_step survey_steps[] = {{"survey", survey_send, survey_reply}};
+static const struct op_class survey_class = {.name = "survey", .steps = survey_steps, .free = free_plain};
+static const struct op_class look_class = {
+    .name = "state", .steps = survey_steps, .needs_target = true, .free = free_plain};
+
+struct op *survey_new(const char *target)
+{
+    struct op *op = xcalloc(1, sizeof *op);
+    op_init(op, target != NULL ? &look_class : &survey_class, target);
+    return op;
+}
+
+/* Halt: asks, then looks until it is so. */
+
+struct halt_op {
+    struct op op;
+    uint32_t limit_ms;
+    uint64_t asked_us;
+};
+
+enum halt_step { HALT_ASK, HALT_LOOK };
+
+static enum op_verdict halt_send(struct op *op, const struct op_context *context, struct op_command *command,
+                                 struct err *err)
+{
+    (void)op;
+    (void)err;
+    command->changes = true;
+    script_on_target(&command->script, context->info, context->target->name, "halt 0");
+    return OP_SEND;
+}
+
+static enum op_verdict halt_reply(struct op *op, const struct op_context *context,
+                                  const struct ocd_reply *reply, struct err *err)
+{
+    struct halt_op *halt = (struct halt_op *)op;
+    if (!ocd_reply_ok(reply)) {
+        return op_fail_openocd(reply, err, ERR_TARGET_ERROR, "cannot halt %s", context->target->name);
+    }
+    halt->asked_us = context->now_us;
+    return op_go(op, HALT_LOOK);
+}
+
+static enum op_verdict look_send(struct op *op, const struct op_context *context, struct op_command *command,
+                                 struct err *err)
+{
+    (void)op;
+    (void)err;
+    command->repeatable = true;
+    tcl_quote_text(&command->script, context->target->name);
+    strbuf_append_text(&command->script, " curstate");
+    return OP_SEND;
+}
+
+static void take_state(struct ocd_target *target, const struct ocd_reply *reply)
+{
+    if (reply->result_length < sizeof target->state) {
+        memcpy(target->state, reply->result, reply->result_length + 1);
+    }
+}
+
+static enum op_verdict look_reply(struct op *op, const struct op_context *context,
+                                  const struct ocd_reply *reply, struct err *err)
+{
+    struct halt_op *halt = (struct halt_op *)op;
+    if (!ocd_reply_ok(reply)) {
+        return op_fail_openocd(reply, err, ERR_TARGET_ERROR, "cannot see the state of %s",
+                               context->target->name);
+    }
+    take_state(context->target, reply);
+    if (strcmp(context->target->state, "halted") == 0) {
+        return OP_DONE;
+    }
+    if (context->now_us - halt->asked_us > (uint64_t)halt->limit_ms * 1000) {
+        err_set(err, ERR_TARGET_ERROR, "%s did not halt within %" PRIu32 " ms: it is %s",
+                context->target->name, halt->limit_ms, context->target->state);
+        return OP_FAILED;
+    }
+    op->wait_ms = LOOK_EVERY_MS;
+    return OP_WAIT;
+}
+
+static const struct op_step halt_steps[] = {
+    [HALT_ASK] = {"halt", halt_send, halt_reply},
+    [HALT_LOOK] = {"look", look_send, look_reply},
+};
+static const struct op_class halt_class = {
+    .name = "halt", .steps = halt_steps, .changes = true, .needs_target = true, .free = free_plain};
+
+struct op *halt_new(const char *target, uint32_t limit_ms)
+{
+    struct halt_op *halt = xcalloc(1, sizeof *halt);
+    op_init(&halt->op, &halt_class, target);
+    halt->limit_ms = limit_ms;
+    return &halt->op;
+}
+
+/* Resume. */
+
+static enum op_verdict resume_send(struct op *op, const struct op_context *context,
+                                   struct op_command *command, struct err *err)
+{
+    const struct resume_op *resume = (const struct resume_op *)op;
+    struct strbuf script = STRBUF_INIT;
+    if (strcmp(context->target->type, "testee") == 0) {
+        err_set(err, ERR_UNSUPPORTED, "a target of type testee cannot be resumed: OpenOCD crashes over it");
+        return OP_FAILED;
+    }
+    command->changes = true;
+    strbuf_append_text(&script, "resume");
+    if (resume->has_address) {
+        strbuf_appendf(&script, " 0x%" PRIx64, resume->address);
+    }
+    strbuf_append_text(&script, "; $t curstate");
+    script_on_target(&command->script, context->info, context->target->name, strbuf_text(&script));
+    strbuf_fini(&script);
+    return OP_SEND;
+}
+
+static enum op_verdict resume_reply(struct op *op, const struct op_context *context,
+                                    const struct ocd_reply *reply, struct err *err)
+{
+    (void)op;
+    if (!ocd_reply_ok(reply)) {
+        return op_fail_openocd(reply, err, ERR_TARGET_ERROR, "cannot resume %s", context->target->name);
+    }
+    take_state(context->target, reply);
+    return OP_DONE;
+}
+
+static const struct op_step resume_steps[] = {{"resume", resume_send, resume_reply}};
+static const struct op_class resume_class = {
+    .name = "resume", .steps = resume_steps, .changes = true, .needs_target = true, .free = free_plain};
+
+struct op *resume_new(const char *target, bool has_address, uint64_t address)
+{
+    struct resume_op *resume = xcalloc(1, sizeof *resume);
+    op_init(&resume->op, &resume_class, target);
+    resume->has_address = has_address;
+    resume->address = address;
+    return &resume->op;
+}
+
+/* Reset. */
+
+struct reset_op {
+    struct op op;
+    enum reset_mode mode;
+};
+
+enum reset_step { RESET_ASK, RESET_SURVEY };
+
+const char *reset_mode_word(enum reset_mode mode)
+{
+    switch (mode) {
+    case RESET_RUN:
+        return "run";
+    case RESET_HALT:
+        return "halt";
+    case RESET_INIT:
+        return "init";
+    }
+    return "";
+}
+
+static enum op_verdict reset_send(struct op *op, const struct op_context *context, struct op_command *command,
+                                  struct err *err)
+{
+    const struct reset_op *reset = (const struct reset_op *)op;
+    (void)context;
+    (void)err;
+    command->changes = true;
+    command->limit_ms = RESET_LIMIT_MS;
+    strbuf_appendf(&command->script, "reset %s", reset_mode_word(reset->mode));
+    return OP_SEND;
+}
+
+static enum op_verdict reset_reply(struct op *op, const struct op_context *context,
+                                   const struct ocd_reply *reply, struct err *err)
+{
+    (void)context;
+    if (!ocd_reply_ok(reply)) {
+        return op_fail_openocd(reply, err, ERR_TARGET_ERROR, "the reset failed");
+    }
+    return op_go(op, RESET_SURVEY);
+}
+
+static const struct op_step reset_steps[] = {
+    [RESET_ASK] = {"reset", reset_send, reset_reply},
+    [RESET_SURVEY] = {"survey", survey_send, survey_reply},
+};
+static const struct op_class reset_class = {
+    .name = "reset", .steps = reset_steps, .changes = true, .free = free_plain};
+
+struct op *reset_new(enum reset_mode mode)
+{
+    struct reset_op *reset = xcalloc(1, sizeof *reset);
+    op_init(&reset->op, &reset_class, NULL);
+    reset->mode = mode;
+    return &reset->op;
+}
+
+/* Raw Tcl. */
+
+static enum op_verdict raw_send(struct op *op, const struct op_context *context, struct op_command *command,
+                                struct err *err)
+{
+    const struct raw_op *raw = (const struct raw_op *)op;
+    (void)err;
+    command->changes = true;
+    if (op->target[0] != '\0') {
+        script_on_target(&command->script, context->info, context->target->name, strbuf_text(&raw->command));
+    } else {
+        strbuf_append(&command->script, raw->command.data, raw->command.length);
+    }
+    return OP_SEND;
+}
+
+static enum op_verdict raw_reply(struct op *op, const struct op_context *context,
+                                 const struct ocd_reply *reply, struct err *err)
+{
+    struct raw_op *raw = (struct raw_op *)op;
+    (void)context;
+    (void)err;
+    raw->code = reply->code;
+    strbuf_append(&raw->text, reply->result, reply->result_length);
+    strbuf_append(&raw->log, reply->log, reply->log_length);
+    return OP_DONE;
+}
+
+static void free_raw(struct op *op)
+{
+    struct raw_op *raw = (struct raw_op *)op;
+    strbuf_fini(&raw->command);
+    strbuf_fini(&raw->text);
+    strbuf_fini(&raw->log);
+    free(raw);
+}
+
+static const struct op_step raw_steps[] = {{"command", raw_send, raw_reply}};
+static const struct op_class raw_class = {
+    .name = "command", .steps = raw_steps, .changes = true, .relearn = true, .free = free_raw};
+
+struct op *raw_new(const char *target, struct strbuf *take_command)
+{
+    struct raw_op *raw = xcalloc(1, sizeof *raw);
+    op_init(&raw->op, &raw_class, target);
+    raw->command = *take_command;
+    strbuf_init(take_command);
+    return &raw->op;
+}

@@ -1,0 +1,39 @@
+/* Looking at targets, halting, resuming and resetting them, and raw Tcl. No command that waits is ever sent.
+ */
+#ifndef OCDMUX_OPS_TARGET_OPS_H
+#define OCDMUX_OPS_TARGET_OPS_H
+
+#include "ops/op.h"
+
+/*
+ * Asks for targets, states and banks again: the answer is in the board's struct ocd_info. With a target (""
+ * is the current one) it fails with not_found where that is missing; NULL asks for none.
+ */
+struct op *survey_new(const char *target);
+
+/* Ends when the target is halted, or fails with target_error when it is not after `limit_ms`. */
+struct op *halt_new(const char *target, uint32_t limit_ms);
+
+struct resume_op {
+    struct op op;
+    bool has_address;
+    uint64_t address;
+};
+struct op *resume_new(const char *target, bool has_address, uint64_t address);
+
+enum reset_mode { RESET_RUN, RESET_HALT, RESET_INIT };
+/* Resets every target of the board and looks at their states then. */
+struct op *reset_new(enum reset_mode mode);
+const char *reset_mode_word(enum reset_mode mode);
+
+struct raw_op {
+    struct op op;
+    struct strbuf command;
+    long code; /* the answer */
+    struct strbuf text;
+    struct strbuf log;
+};
+/* One Tcl script as it is. Whatever OpenOCD answers is the result. Takes `command` over. */
+struct op *raw_new(const char *target, struct strbuf *take_command);
+
+#endif

@@ -1,0 +1,572 @@
+/*
+ * Parameters by table. Members of the call are first matched to table rows, without looking at values; then
+ * each row is read by its kind. What has been read so far lies in the params struct, so that one function
+ * frees it.
+ */
+#include "rpc/params.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/base64.h"
+#include "base/hex.h"
+#include "rpc/methods_gen.h"
+
+#define ROWS_MAX 32u
+#define LABEL_SIZE 64
+/* One byte of a string takes at most six in the text: \u0041. */
+#define ESCAPED_SIZE 6u
+#define NUMBER_TEXT_MAX 20 /* digits of 2^64-1 */
+
+/* The rows that a method takes, its own and then the common ones, and what the call says for each. */
+struct rows {
+    const struct rpc_param *param[ROWS_MAX];
+    struct json_span given[ROWS_MAX]; /* zero-length: not given */
+    size_t count;
+};
+
+/* One row on its way into the params struct. */
+struct reading {
+    const struct rpc_param *param;
+    void *place;
+    bool hex; /* how bytes are written in this call */
+    struct err *err;
+};
+
+/* "label: rule", with the parameter's name as a detail. */
+static bool fault_at(const struct reading *reading, const char *label, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool fault_at(const struct reading *reading, const char *label, const char *format, ...)
+{
+    char rule[ERR_MESSAGE_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(rule, sizeof rule, format, arguments);
+    va_end(arguments);
+    err_set(reading->err, ERR_INVALID_PARAMS, "%s: %s", label, rule);
+    err_add_text(reading->err, "parameter", reading->param->name);
+    return false;
+}
+
+static bool fault(const struct reading *reading, const char *rule)
+{
+    return fault_at(reading, reading->param->name, "%s", rule);
+}
+
+static bool fault_range(const struct reading *reading, const char *label)
+{
+    uint64_t low = reading->param->minimum;
+    uint64_t high = reading->param->maximum;
+    if (low == 0) {
+        return fault_at(reading, label, "must be at most %" PRIu64, high);
+    }
+    if (high == UINT64_MAX) {
+        return fault_at(reading, label, "must be at least %" PRIu64, low);
+    }
+    return fault_at(reading, label, "must be from %" PRIu64 " to %" PRIu64, low, high);
+}
+
+static bool fault_length(const struct reading *reading, size_t length)
+{
+    if (length < reading->param->minimum) {
+        return length == 0 ? fault(reading, "must not be empty")
+                           : fault_at(reading, reading->param->name, "must have at least %" PRIu64 " bytes",
+                                      reading->param->minimum);
+    }
+    return fault_at(reading, reading->param->name, "must have at most %" PRIu64 " bytes",
+                    reading->param->maximum);
+}
+
+static bool is_within(const struct rpc_param *param, uint64_t value)
+{
+    return value >= param->minimum && value <= param->maximum;
+}
+
+/* ---- integers ---- */
+
+/* Whether a JSON number's digits would be taken if they were a string. */
+static bool fits_as_text(const struct rpc_param *param, struct json_span span)
+{
+    if (json_span_kind(span) != JSON_NUMBER || span.length > NUMBER_TEXT_MAX) {
+        return false;
+    }
+    char text[NUMBER_TEXT_MAX + 3];
+    snprintf(text, sizeof text, "\"%.*s\"", (int)span.length, span.text);
+    uint64_t value = 0;
+    struct json_span string = {.text = text, .length = span.length + 2};
+    return json_span_u64(string, &value) == JSON_INTEGER_OK && is_within(param, value);
+}
+
+static bool read_u64(const struct reading *reading, const char *label, struct json_span span,
+                     uint64_t *ret_value)
+{
+    uint64_t value = 0;
+    switch (json_span_u64(span, &value)) {
+    case JSON_INTEGER_OK:
+        break;
+    case JSON_INTEGER_NEGATIVE:
+        return fault_at(reading, label, "must not be negative");
+    case JSON_INTEGER_FRACTION:
+        return fault_at(reading, label, "must be a whole number, written as digits");
+    case JSON_INTEGER_TOO_BIG:
+        if (fits_as_text(reading->param, span)) {
+            return fault_at(reading, label, "%.*s is too large for a JSON number here; write it as a string",
+                            (int)span.length, span.text);
+        }
+        return fault_range(reading, label);
+    case JSON_INTEGER_NO:
+        return fault_at(reading, label,
+                        "must be a whole number, or text of decimal digits or 0x and hex digits");
+    }
+    if (!is_within(reading->param, value)) {
+        return fault_range(reading, label);
+    }
+    *ret_value = value;
+    return true;
+}
+
+static bool fault_count(const struct reading *reading)
+{
+    return fault_at(reading, reading->param->name, "must hold from 1 to %" PRIu64 " values",
+                    reading->param->max_count);
+}
+
+static bool read_element(const struct reading *reading, struct json_span span, size_t index,
+                         uint64_t *ret_value)
+{
+    uint64_t value = 0;
+    if (json_span_u64(span, &value) == JSON_INTEGER_OK && is_within(reading->param, value)) {
+        *ret_value = value;
+        return true;
+    }
+    char label[LABEL_SIZE]; /* made only here: there may be 65536 elements */
+    snprintf(label, sizeof label, "%s[%zu]", reading->param->name, index);
+    return read_u64(reading, label, span, ret_value);
+}
+
+static bool read_integer_array(const struct reading *reading, struct json_span span,
+                               struct rpc_integers *integers)
+{
+    struct json_cursor cursor;
+    json_cursor_init(&cursor, span);
+    size_t capacity = 0;
+    struct json_span element;
+    while (json_next_element(&cursor, &element)) {
+        if (integers->count == reading->param->max_count) {
+            return fault_count(reading);
+        }
+        if (integers->count == capacity) {
+            capacity = capacity == 0 ? 16 : capacity * 2;
+            integers->values = xrealloc(integers->values, capacity * sizeof *integers->values);
+        }
+        if (!read_element(reading, element, integers->count, &integers->values[integers->count])) {
+            return false;
+        }
+        integers->count++;
+    }
+    return integers->count > 0 || fault_count(reading);
+}
+
+static bool read_integers(const struct reading *reading, struct json_span span)
+{
+    struct rpc_integers *integers = reading->place;
+    if (json_span_kind(span) == JSON_ARRAY) {
+        return read_integer_array(reading, span, integers);
+    }
+    uint64_t value = 0;
+    if (!read_u64(reading, reading->param->name, span, &value)) {
+        return false;
+    }
+    integers->values = xmalloc(sizeof *integers->values);
+    integers->values[0] = value;
+    integers->count = 1;
+    return true;
+}
+
+/* ---- words ---- */
+
+static bool read_bool(const struct reading *reading, struct json_span span)
+{
+    enum json_kind kind = json_span_kind(span);
+    if (kind != JSON_TRUE && kind != JSON_FALSE) {
+        return fault(reading, "must be true or false");
+    }
+    *(bool *)reading->place = kind == JSON_TRUE;
+    return true;
+}
+
+static bool fault_choice(const struct reading *reading, const char *label)
+{
+    struct strbuf words = STRBUF_INIT;
+    for (size_t i = 0; reading->param->choices[i] != NULL; i++) {
+        strbuf_appendf(&words, "%s%s", i > 0 ? ", " : "", reading->param->choices[i]);
+    }
+    fault_at(reading, label, "must be %s%s", reading->param->choices[1] != NULL ? "one of " : "",
+             strbuf_text(&words));
+    strbuf_fini(&words);
+    return false;
+}
+
+static bool find_choice(const struct reading *reading, const char *label, struct json_span span,
+                        unsigned *ret_index)
+{
+    for (unsigned i = 0; reading->param->choices[i] != NULL; i++) {
+        if (json_span_equals(span, reading->param->choices[i])) {
+            *ret_index = i;
+            return true;
+        }
+    }
+    return fault_choice(reading, label);
+}
+
+static bool read_choice(const struct reading *reading, struct json_span span)
+{
+    unsigned index = 0;
+    if (!find_choice(reading, reading->param->name, span, &index)) {
+        return false;
+    }
+    *(int *)reading->place = (int)index;
+    return true;
+}
+
+static bool read_choices(const struct reading *reading, struct json_span span)
+{
+    if (json_span_kind(span) != JSON_ARRAY) {
+        return fault(reading, "must be an array of words");
+    }
+    struct json_cursor cursor;
+    json_cursor_init(&cursor, span);
+    uint64_t bits = 0;
+    size_t count = 0;
+    struct json_span element;
+    while (json_next_element(&cursor, &element)) {
+        char label[LABEL_SIZE];
+        snprintf(label, sizeof label, "%s[%zu]", reading->param->name, count);
+        unsigned index = 0;
+        if (!find_choice(reading, label, element, &index)) {
+            return false;
+        }
+        bits |= UINT64_C(1) << index;
+        count++;
+    }
+    if (count < reading->param->minimum) {
+        return fault_at(reading, reading->param->name, "must hold at least %" PRIu64 " of its words",
+                        reading->param->minimum);
+    }
+    *(uint64_t *)reading->place = bits;
+    return true;
+}
+
+/* ---- texts ---- */
+
+/* C0, DEL and C1 (in UTF-8: c2 80 to c2 9f). */
+static bool has_control(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        unsigned char next = i + 1 < length ? (unsigned char)text[i + 1] : 0;
+        if (byte < 0x20 || byte == 0x7f || (byte == 0xc2 && next < 0xa0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_text(const struct reading *reading, struct json_span span)
+{
+    const struct rpc_param *param = reading->param;
+    if (json_span_kind(span) != JSON_STRING) {
+        return fault(reading, "must be text");
+    }
+    if ((span.length - 2) / ESCAPED_SIZE > param->maximum) { /* before anything is allocated */
+        return fault_length(reading, SIZE_MAX);
+    }
+    struct strbuf buf = STRBUF_INIT;
+    json_span_string(span, &buf);
+    struct rpc_text *text = reading->place;
+    text->length = buf.length;
+    text->text = strbuf_steal(&buf);
+    if (!is_within(param, text->length)) {
+        return fault_length(reading, text->length);
+    }
+    if (param->kind == RPC_PARAM_TEXT && has_control(text->text, text->length)) {
+        return fault(reading, "must not hold control characters");
+    }
+    return true;
+}
+
+const char *rpc_params_token_fault(struct json_span span, uint64_t maximum)
+{
+    enum json_kind kind = json_span_kind(span);
+    if (kind == JSON_NULL) {
+        return "must not be null";
+    }
+    if (kind == JSON_STRING) {
+        return json_span_string_length(span) > maximum ? "is too long" : NULL;
+    }
+    if (kind != JSON_NUMBER) {
+        return "must be a string or a whole number";
+    }
+    for (size_t i = 0; i < span.length; i++) {
+        if (span.text[i] == '.' || span.text[i] == 'e' || span.text[i] == 'E') {
+            return "must be a whole number, written as digits, or a string";
+        }
+    }
+    return span.length > maximum ? "is too long" : NULL;
+}
+
+static bool read_token(const struct reading *reading, struct json_span span)
+{
+    const char *rule = rpc_params_token_fault(span, reading->param->maximum);
+    if (rule != NULL) {
+        return fault(reading, rule);
+    }
+    struct rpc_text *text = reading->place;
+    text->text = xstrndup(span.text, span.length);
+    text->length = span.length;
+    return true;
+}
+
+/* ---- bytes ---- */
+
+static bool decode(bool hex, struct strbuf *out, const char *text, size_t length)
+{
+    return hex ? hex_decode(out, text, length) : base64_decode(out, text, length);
+}
+
+static bool read_bytes(const struct reading *reading, struct json_span span)
+{
+    if (json_span_kind(span) != JSON_STRING) {
+        return fault(reading, reading->hex ? "must be hex text" : "must be base64 text");
+    }
+    const char *text = span.text + 1;
+    size_t length = span.length - 2;
+    struct strbuf unescaped = STRBUF_INIT;
+    if (memchr(text, '\\', length) != NULL) { /* "\/" is a common way to write a slash */
+        json_span_string(span, &unescaped);
+        text = strbuf_text(&unescaped);
+        length = unescaped.length;
+    }
+    struct strbuf decoded = STRBUF_INIT;
+    bool valid = decode(reading->hex, &decoded, text, length);
+    strbuf_fini(&unescaped);
+    struct rpc_bytes *bytes = reading->place;
+    bytes->length = decoded.length;
+    bytes->bytes = (uint8_t *)strbuf_steal(&decoded);
+    if (!valid) {
+        return fault(reading, reading->hex ? "is not valid hex" : "is not valid base64");
+    }
+    if (!is_within(reading->param, bytes->length)) {
+        return fault_length(reading, bytes->length);
+    }
+    return true;
+}
+
+/* ---- rows ---- */
+
+static bool read_value(const struct reading *reading, struct json_span span)
+{
+    switch (reading->param->kind) {
+    case RPC_PARAM_U64:
+        return read_u64(reading, reading->param->name, span, reading->place);
+    case RPC_PARAM_BOOL:
+        return read_bool(reading, span);
+    case RPC_PARAM_TEXT:
+    case RPC_PARAM_SCRIPT:
+        return read_text(reading, span);
+    case RPC_PARAM_CHOICE:
+        return read_choice(reading, span);
+    case RPC_PARAM_BYTES:
+        return read_bytes(reading, span);
+    case RPC_PARAM_INTEGERS:
+        return read_integers(reading, span);
+    case RPC_PARAM_CHOICES:
+        return read_choices(reading, span);
+    case RPC_PARAM_TOKEN:
+    case RPC_PARAM_ID:
+        return read_token(reading, span);
+    case RPC_PARAM_ANY:
+        *(struct json_span *)reading->place = span;
+        return true;
+    }
+    abort();
+}
+
+static void set_default(const struct rpc_param *param, void *place)
+{
+    switch (param->kind) {
+    case RPC_PARAM_U64:
+        *(uint64_t *)place = param->default_value;
+        return;
+    case RPC_PARAM_BOOL:
+        *(bool *)place = param->default_value != 0;
+        return;
+    case RPC_PARAM_CHOICE:
+        *(int *)place = (int)param->default_value;
+        return;
+    case RPC_PARAM_TEXT:
+    case RPC_PARAM_SCRIPT:
+    case RPC_PARAM_BYTES:
+    case RPC_PARAM_INTEGERS:
+    case RPC_PARAM_CHOICES:
+    case RPC_PARAM_TOKEN:
+    case RPC_PARAM_ID:
+    case RPC_PARAM_ANY:
+        return; /* all zero */
+    }
+}
+
+static void *place_of(void *params, uint16_t offset)
+{
+    return (char *)params + offset;
+}
+
+static bool read_row(const struct rows *rows, size_t i, bool hex, void *params, struct err *err)
+{
+    const struct rpc_param *param = rows->param[i];
+    struct reading reading = {
+        .param = param, .place = place_of(params, param->offset), .hex = hex, .err = err};
+    if (rows->given[i].length == 0) {
+        set_default(param, reading.place);
+        return !param->required || fault(&reading, "is missing");
+    }
+    if (!read_value(&reading, rows->given[i])) {
+        return false;
+    }
+    if (param->given_offset != UINT16_MAX) {
+        *(bool *)place_of(params, param->given_offset) = true;
+    }
+    return true;
+}
+
+static void list_rows(const struct rpc_method *method, struct rows *rows)
+{
+    *rows = (struct rows){.count = 0};
+    size_t common = method->board ? RPC_COMMON_PARAM_COUNT : 0;
+    assert(method->param_count + common <= ROWS_MAX);
+    for (size_t i = 0; i < method->param_count; i++, rows->count++) {
+        rows->param[rows->count] = &method->params[i];
+    }
+    for (size_t i = 0; i < common; i++, rows->count++) {
+        rows->param[rows->count] = &rpc_common_params[i];
+    }
+}
+
+static bool match_member(struct rows *rows, struct json_span key, struct json_span value, struct err *err)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        if (json_span_equals(key, rows->param[i]->name)) {
+            rows->given[i] = value;
+            return true;
+        }
+    }
+    char label[JSON_LABEL_SIZE];
+    json_span_label(key, label);
+    err_set(err, ERR_INVALID_PARAMS, "unknown parameter \"%s\"", label);
+    err_add_text(err, "parameter", label);
+    return false;
+}
+
+static bool match_members(struct rows *rows, struct json_span span, struct err *err)
+{
+    if (span.length == 0) {
+        return true;
+    }
+    if (json_span_kind(span) != JSON_OBJECT) {
+        err_set(err, ERR_INVALID_PARAMS, "params: must be an object; parameters are given by name");
+        err_add_text(err, "parameter", "params");
+        return false;
+    }
+    struct json_cursor cursor;
+    json_cursor_init(&cursor, span);
+    struct json_span key;
+    struct json_span value;
+    while (json_next_member(&cursor, &key, &value)) {
+        if (!match_member(rows, key, value, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether the parameter `encoding`, already read, is "hex". */
+static bool is_hex(const struct rpc_method *method, void *params)
+{
+    for (size_t i = 0; i < method->param_count; i++) {
+        const struct rpc_param *param = &method->params[i];
+        if (param->kind == RPC_PARAM_CHOICE && strcmp(param->name, "encoding") == 0) {
+            const int *index = place_of(params, param->offset);
+            return strcmp(param->choices[*index], "hex") == 0;
+        }
+    }
+    return false;
+}
+
+bool rpc_params_parse(const struct rpc_method *method, struct json_span span, void *params, struct err *err)
+{
+    memset(params, 0, method->params_size);
+    struct rows rows;
+    list_rows(method, &rows);
+    bool good = match_members(&rows, span, err);
+    for (size_t i = 0; good && i < rows.count; i++) {
+        good = rows.param[i]->kind == RPC_PARAM_BYTES || read_row(&rows, i, false, params, err);
+    }
+    bool hex = good && is_hex(method, params);
+    for (size_t i = 0; good && i < rows.count; i++) { /* last, when the encoding is known */
+        good = rows.param[i]->kind != RPC_PARAM_BYTES || read_row(&rows, i, hex, params, err);
+    }
+    if (!good) {
+        rpc_params_fini(method, params);
+    }
+    return good;
+}
+
+/* ---- giving back ---- */
+
+static void fini_value(const struct rpc_param *param, void *place)
+{
+    switch (param->kind) {
+    case RPC_PARAM_TEXT:
+    case RPC_PARAM_SCRIPT:
+    case RPC_PARAM_TOKEN:
+    case RPC_PARAM_ID: {
+        struct rpc_text *text = place;
+        free(text->text);
+        *text = (struct rpc_text){.text = NULL};
+        return;
+    }
+    case RPC_PARAM_BYTES: {
+        struct rpc_bytes *bytes = place;
+        free(bytes->bytes);
+        *bytes = (struct rpc_bytes){.bytes = NULL};
+        return;
+    }
+    case RPC_PARAM_INTEGERS: {
+        struct rpc_integers *integers = place;
+        free(integers->values);
+        *integers = (struct rpc_integers){.values = NULL};
+        return;
+    }
+    case RPC_PARAM_U64:
+    case RPC_PARAM_BOOL:
+    case RPC_PARAM_CHOICE:
+    case RPC_PARAM_CHOICES:
+    case RPC_PARAM_ANY:
+        return;
+    }
+}
+
+void rpc_params_fini(const struct rpc_method *method, void *params)
+{
+    struct rows rows;
+    list_rows(method, &rows);
+    for (size_t i = 0; i < rows.count; i++) {
+        fini_value(rows.param[i], place_of(params, rows.param[i]->offset));
+    }
+}

@@ -1,0 +1,279 @@
+/* A connection's life, and its bounds. */
+#include "server/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/request.h"
+
+#define HALF_CLOSED_LINK_US 2000000u
+/* After its last answer a half-closed client has this long to take it. */
+#define FLUSH_LIMIT_MS 5000u
+
+static void free_client(void *object)
+{
+    struct client *client = object;
+    free(client->queues);
+    free(client);
+}
+
+/* A CLOSED client whose last operation has ended. */
+static void bury(struct client *client)
+{
+    struct server *server = client->server;
+    list_remove(&client->node);
+    loop_timer_free(client->slow_timer);
+    loop_bury(server->loop, client, free_client);
+    server->counters.clients--;
+    server_client_gone(server);
+}
+
+static void set_closed(struct client *client)
+{
+    client->state = CLIENT_CLOSED;
+    client->stream = NULL;
+    client->topics = 0;
+    loop_timer_cancel(client->slow_timer);
+}
+
+/* Ending one request may end others (those that wait for its operation), so each look starts from the
+ * beginning. */
+static struct request *next_to_orphan(struct client *client)
+{
+    list_for_each(node, &client->requests)
+    {
+        struct request *request = list_entry(node, struct request, node);
+        if (!request->orphaned) {
+            return request;
+        }
+    }
+    return NULL;
+}
+
+static void orphan_requests(struct client *client)
+{
+    struct request *request;
+    while ((request = next_to_orphan(client)) != NULL) {
+        request_orphan(request);
+    }
+}
+
+void client_close(struct client *client, const char *reason)
+{
+    if (client->state == CLIENT_CLOSED) {
+        return;
+    }
+    log_debug("client %s: closed: %s", client->peer, reason);
+    net_stream_close(client->stream);
+    set_closed(client);
+    if (list_is_empty(&client->requests)) {
+        bury(client);
+        return;
+    }
+    orphan_requests(client);
+}
+
+/* The half-closed client has had all its answers. */
+static void close_flushed(struct client *client)
+{
+    log_debug("client %s: closed: all answered", client->peer);
+    net_stream_close_flushed(client->stream, FLUSH_LIMIT_MS);
+    set_closed(client);
+    bury(client);
+}
+
+bool client_has_room(const struct client *client)
+{
+    return client->stream != NULL &&
+           net_stream_pending(client->stream) < client->server->config->limits.max_output_bytes;
+}
+
+/* Reading stops while the client has enough waiting, or does not take what it got. Nobody else notices. */
+static bool may_read(const struct client *client)
+{
+    const struct config_limits *limits = &client->server->config->limits;
+    return client->in_flight < limits->max_in_flight && client->queued_bytes < limits->max_queued_bytes &&
+           client_has_room(client);
+}
+
+static void update_reading(struct client *client)
+{
+    if (client->state != CLIENT_OPEN) {
+        return;
+    }
+    bool pause = !may_read(client);
+    if (pause && !client->reading_paused) {
+        net_stream_pause(client->stream);
+    } else if (!pause && client->reading_paused) {
+        net_stream_resume(client->stream);
+    }
+    client->reading_paused = pause;
+}
+
+/* The output has stood above its bound for slow_reader_ms: did the client take anything? */
+static void on_slow_timer(void *context)
+{
+    struct client *client = context;
+    if (client_has_room(client)) {
+        return;
+    }
+    if (net_stream_sent(client->stream) == client->sent_at_arming) {
+        log_warn("client %s: does not read its answers", client->peer);
+        client_close(client, "too slow a reader");
+        return;
+    }
+    client->sent_at_arming = net_stream_sent(client->stream);
+    loop_timer_set(client->slow_timer, client->server->config->limits.slow_reader_ms);
+}
+
+void client_send(struct client *client, struct strbuf *take_line)
+{
+    if (client->stream == NULL) {
+        strbuf_fini(take_line);
+        return;
+    }
+    net_stream_write_take(client->stream, take_line);
+    if (!client_has_room(client) && !loop_timer_is_set(client->slow_timer)) {
+        client->sent_at_arming = net_stream_sent(client->stream);
+        loop_timer_set(client->slow_timer, client->server->config->limits.slow_reader_ms);
+    }
+    update_reading(client);
+}
+
+void client_request_done(struct client *client)
+{
+    bool last = list_is_empty(&client->requests);
+    switch (client->state) {
+    case CLIENT_OPEN:
+        update_reading(client);
+        break;
+    case CLIENT_HALF_CLOSED:
+        if (last) {
+            close_flushed(client);
+        }
+        break;
+    case CLIENT_CLOSED:
+        if (last) {
+            bury(client);
+        }
+        break;
+    }
+}
+
+bool client_may_run(const struct client *client, bool changes, enum board_pass pass)
+{
+    switch (client->state) {
+    case CLIENT_OPEN:
+        return changes || client_has_room(client);
+    case CLIENT_HALF_CLOSED:
+        return pass == BOARD_PASS_ALL && (changes || client_has_room(client));
+    case CLIENT_CLOSED:
+        return true; /* only what must not stop half-way is left */
+    }
+    return false;
+}
+
+void client_link_used(struct client *client, uint64_t used_us)
+{
+    if (client->state != CLIENT_HALF_CLOSED) {
+        return;
+    }
+    client->half_closed_used_us += used_us;
+    if (client->half_closed_used_us > HALF_CLOSED_LINK_US) {
+        client_close(client, "gone, and its time on the link is used up");
+    }
+}
+
+static bool looks_like_http(const char *line)
+{
+    static const char *const verbs[] = {"GET ",    "POST ",    "PUT ",   "HEAD ",  "OPTIONS ",
+                                        "DELETE ", "CONNECT ", "PATCH ", "TRACE ", "PRI * HTTP"};
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strncmp(line, verbs[i], strlen(verbs[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_line(void *context, const char *line, size_t length)
+{
+    struct client *client = context;
+    if (length == 0) {
+        return;
+    }
+    if (!client->first_line_seen && looks_like_http(line)) {
+        client_close(client, "speaks HTTP");
+        return;
+    }
+    client->first_line_seen = true;
+    request_take_line(client, line, length);
+    update_reading(client);
+}
+
+static void on_line_too_long(void *context)
+{
+    struct client *client = context;
+    client->first_line_seen = true;
+    request_line_too_long(client);
+}
+
+static void on_drained(void *context)
+{
+    struct client *client = context;
+    loop_timer_cancel(client->slow_timer);
+    update_reading(client);
+    for (size_t i = 0; i < client->server->board_count; i++) {
+        board_kick(client->server->boards[i]);
+    }
+}
+
+static void on_eof(void *context)
+{
+    struct client *client = context;
+    client->state = CLIENT_HALF_CLOSED;
+    if (list_is_empty(&client->requests)) {
+        close_flushed(client);
+    }
+}
+
+static void on_failed(void *context, const char *reason)
+{
+    client_close(context, reason);
+}
+
+static const struct net_stream_handler stream_handler = {
+    .line = on_line,
+    .line_too_long = on_line_too_long,
+    .drained = on_drained,
+    .eof = on_eof,
+    .failed = on_failed,
+};
+
+struct client *client_new(struct server *server, int fd)
+{
+    struct client *client = xcalloc(1, sizeof *client);
+    client->server = server;
+    client->state = CLIENT_OPEN;
+    client->identity = "anonymous";
+    client->role = server->config->anonymous_role;
+    list_init(&client->requests);
+    client->queues = xcalloc(server->board_count, sizeof *client->queues);
+    for (size_t i = 0; i < server->board_count; i++) {
+        board_queue_init(server->boards[i], &client->queues[i], &server->identities[i]);
+    }
+    client->slow_timer = loop_timer_new(server->loop, on_slow_timer, client);
+    client->stream =
+        net_stream_accept(server->loop, fd, &stream_handler, client, server->config->limits.max_line_bytes);
+    net_stream_set_low_water(client->stream, server->config->limits.max_output_bytes / 2);
+    snprintf(client->peer, sizeof client->peer, "%s", net_stream_peer(client->stream));
+    list_append(&server->clients, &client->node);
+    server->counters.clients++;
+    server->counters.clients_total++;
+    log_debug("client %s: connected", client->peer);
+    return client;
+}

@@ -1,0 +1,58 @@
+/*
+ * One connection: cuts its lines into calls, bounds what it may have waiting, and sees to its end.
+ *
+ *   OPEN --- end of its input ---> HALF_CLOSED --- all answered, or 2 s of link time used --+
+ *     |                                                                                     v
+ *     +---- reset, write failed, too slow a reader, looked like HTTP --------------------> CLOSED
+ *
+ * A CLOSED client stays until the last of its operations has ended.
+ */
+#ifndef OCDMUX_SERVER_CLIENT_H
+#define OCDMUX_SERVER_CLIENT_H
+
+#include "base/strbuf.h"
+#include "board/sched.h"
+#include "net/stream.h"
+#include "rpc/params.h"
+#include "server/server.h"
+
+enum client_state { CLIENT_OPEN, CLIENT_HALF_CLOSED, CLIENT_CLOSED };
+
+struct client {
+    struct list node; /* in server.clients */
+    struct server *server;
+    struct net_stream *stream; /* NULL once CLOSED */
+    enum client_state state;
+    char peer[64];
+    char name[129];       /* what server.hello said; "" if nothing */
+    const char *identity; /* static */
+    enum rpc_role role;
+    struct sched_queue *queues; /* one for each board */
+    struct list requests;       /* struct request that are not answered yet */
+    size_t in_flight;
+    size_t queued_bytes; /* held by those requests */
+    bool first_line_seen;
+    bool reading_paused;
+    struct loop_timer *slow_timer; /* runs while the output stands above its bound */
+    uint64_t sent_at_arming;
+    uint64_t half_closed_used_us; /* link time since its input ended */
+    uint64_t topics;              /* bits of enum rpc_topic... that it subscribed to */
+    uint64_t topic_boards;        /* bits of board indexes */
+};
+
+struct client *client_new(struct server *server, int fd);
+/* Allowed at any time; what it waits for is cancelled, but for detached operations. */
+void client_close(struct client *client, const char *reason);
+
+/* Sends a whole line, LF included; takes the buffer's memory. Dropped if the client is CLOSED. */
+void client_send(struct client *client, struct strbuf *take_line);
+/* Whether more output may be produced for it. */
+bool client_has_room(const struct client *client);
+/* A request of its list was answered: reads on, or ends the connection. */
+void client_request_done(struct client *client);
+/* For board_handler.may_run. */
+bool client_may_run(const struct client *client, bool changes, enum board_pass pass);
+/* Link time that one of its requests took. */
+void client_link_used(struct client *client, uint64_t used_us);
+
+#endif

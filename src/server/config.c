@@ -1,0 +1,478 @@
+/* Reading the configuration: comments out, a strict check that knows lines and columns, then the members. */
+#include "server/config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "rpc/json.h"
+
+#define DEFAULT_LISTENER "tcp:127.0.0.1:6670"
+#define DEFAULT_LINK_LIMIT_MS 60000u
+#define MAX_FILE_BYTES (4u * 1024u * 1024u)
+
+void config_init(struct config *config)
+{
+    memset(config, 0, sizeof *config);
+    config->anonymous_role = RPC_ROLE_USER;
+    config->log_level = LOG_LEVEL_INFO;
+    config->limits = (struct config_limits){
+        .max_line_bytes = 8u * 1024u * 1024u,
+        .max_in_flight = 256,
+        .max_queued_bytes = 16u * 1024u * 1024u,
+        .max_output_bytes = 1024u * 1024u,
+        .max_inline_bytes = 4u * 1024u * 1024u,
+        .max_clients = 4096,
+        .slow_reader_ms = 30000,
+    };
+}
+
+void config_fini(struct config *config)
+{
+    for (size_t i = 0; i < config->board_count; i++) {
+        free(config->boards[i].stage_dir);
+    }
+    free(config->dump_root);
+    memset(config, 0, sizeof *config);
+}
+
+/* A name goes into logs, events and file names: letters, digits, dot, dash and underscore. */
+static bool check_name(const char *name, struct err *err)
+{
+    size_t length = strlen(name);
+    size_t good = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+    if (length == 0 || length >= CONFIG_NAME_SIZE || good != length) {
+        return err_set(err, ERR_INVALID_PARAMS,
+                       "a board's name has 1 to %u letters, digits, dots, dashes or underscores",
+                       CONFIG_NAME_SIZE - 1);
+    }
+    return true;
+}
+
+bool config_add_board(struct config *config, const char *name, const char *openocd, struct err *err)
+{
+    struct net_address address;
+    if (config->board_count == CONFIG_MAX_BOARDS) {
+        return err_set(err, ERR_INVALID_PARAMS, "more than %u boards", CONFIG_MAX_BOARDS);
+    }
+    if (!check_name(name, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < config->board_count; i++) {
+        if (strcmp(config->boards[i].name, name) == 0) {
+            return err_set(err, ERR_INVALID_PARAMS, "two boards are called \"%s\"", name);
+        }
+    }
+    if (!net_address_parse_host_port(&address, openocd, err)) {
+        return false;
+    }
+    struct config_board *board = &config->boards[config->board_count++];
+    snprintf(board->name, sizeof board->name, "%s", name);
+    board->openocd = address;
+    board->link_limit_ms = DEFAULT_LINK_LIMIT_MS;
+    return true;
+}
+
+bool config_add_listener(struct config *config, const char *url, struct err *err)
+{
+    struct net_address address;
+    if (config->listener_count == CONFIG_MAX_LISTENERS) {
+        return err_set(err, ERR_INVALID_PARAMS, "more than %u listeners", CONFIG_MAX_LISTENERS);
+    }
+    if (!net_address_parse(&address, url, err)) {
+        return false;
+    }
+    config->listeners[config->listener_count++] = address;
+    return true;
+}
+
+bool config_parse_role(const char *word, enum rpc_role *ret_role)
+{
+    static const char *const words[] = {"observer", "user", "admin"};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(word, words[i]) == 0) {
+            *ret_role = (enum rpc_role)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Members. `place` is what messages call the object: "boards[0]". */
+
+static bool bad(struct err *err, const char *path, const char *place, const char *member, const char *rule)
+{
+    return err_set(err, ERR_INVALID_PARAMS, "%s: %s%s%s: %s", path, place,
+                   place[0] != '\0' && member[0] != '\0' ? "." : "", member, rule);
+}
+
+static bool check_members(struct json_span object, const char *const *allowed, const char *path,
+                          const char *place, struct err *err)
+{
+    struct json_cursor cursor;
+    struct json_span key;
+    struct json_span value;
+    if (json_span_kind(object) != JSON_OBJECT) {
+        return bad(err, path, place, "", "must be an object");
+    }
+    json_cursor_init(&cursor, object);
+    while (json_next_member(&cursor, &key, &value)) {
+        size_t i = 0;
+        while (allowed[i] != NULL && !json_span_equals(key, allowed[i])) {
+            i++;
+        }
+        if (allowed[i] == NULL) {
+            struct strbuf name = STRBUF_INIT;
+            json_span_string(key, &name);
+            bad(err, path, place, strbuf_text(&name), "is not known");
+            strbuf_fini(&name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* `*ret_text` (free()) is NULL where the member is missing. */
+static bool take_text(struct json_span object, const char *name, char **ret_text, const char *path,
+                      const char *place, struct err *err)
+{
+    struct json_span value;
+    struct strbuf text = STRBUF_INIT;
+    *ret_text = NULL;
+    if (!json_find_member(object, name, &value)) {
+        return true;
+    }
+    if (json_span_kind(value) == JSON_STRING) {
+        json_span_string(value, &text);
+    }
+    if (text.length == 0) {
+        strbuf_fini(&text);
+        return bad(err, path, place, name, "must be a text that is not empty");
+    }
+    *ret_text = strbuf_steal(&text);
+    return true;
+}
+
+static bool take_bool(struct json_span object, const char *name, bool *value, const char *path,
+                      struct err *err)
+{
+    struct json_span member;
+    if (!json_find_member(object, name, &member)) {
+        return true;
+    }
+    enum json_kind kind = json_span_kind(member);
+    if (kind != JSON_TRUE && kind != JSON_FALSE) {
+        return bad(err, path, "", name, "must be true or false");
+    }
+    *value = kind == JSON_TRUE;
+    return true;
+}
+
+struct number {
+    const char *name;
+    uint64_t *value;
+    uint64_t minimum;
+    uint64_t maximum;
+};
+
+static bool take_number(struct json_span object, const struct number *number, const char *path,
+                        const char *place, struct err *err)
+{
+    char rule[96];
+    struct json_span member;
+    uint64_t value = 0;
+    if (!json_find_member(object, number->name, &member)) {
+        return true;
+    }
+    bool whole = json_span_kind(member) == JSON_NUMBER && json_span_u64(member, &value) == JSON_INTEGER_OK;
+    if (!whole || value < number->minimum || value > number->maximum) {
+        snprintf(rule, sizeof rule, "must be a whole number from %" PRIu64 " to %" PRIu64, number->minimum,
+                 number->maximum);
+        return bad(err, path, place, number->name, rule);
+    }
+    *number->value = value;
+    return true;
+}
+
+static bool take_board(struct config *config, struct json_span object, const char *path, const char *place,
+                       struct err *err)
+{
+    static const char *const members[] = {"name", "openocd", "stage_dir", "link_limit_ms", NULL};
+    char *name = NULL;
+    char *openocd = NULL;
+    char *stage_dir = NULL;
+    uint64_t limit = DEFAULT_LINK_LIMIT_MS;
+    struct number link_limit = {"link_limit_ms", &limit, 1000, 3600000};
+
+    bool ok = check_members(object, members, path, place, err) &&
+              take_text(object, "name", &name, path, place, err) &&
+              take_text(object, "openocd", &openocd, path, place, err) &&
+              take_text(object, "stage_dir", &stage_dir, path, place, err) &&
+              take_number(object, &link_limit, path, place, err);
+    if (ok && (name == NULL || openocd == NULL)) {
+        ok = bad(err, path, place, name == NULL ? "name" : "openocd", "is missing");
+    }
+    if (ok && !config_add_board(config, name, openocd, err)) {
+        err_prefix(err, "%s: %s", path, place);
+        ok = false;
+    }
+    if (ok) {
+        struct config_board *board = &config->boards[config->board_count - 1];
+        board->stage_dir = stage_dir;
+        board->link_limit_ms = limit;
+        stage_dir = NULL;
+    }
+    free(name);
+    free(openocd);
+    free(stage_dir);
+    return ok;
+}
+
+static bool take_boards(struct config *config, struct json_span root, const char *path, struct err *err)
+{
+    struct json_span boards;
+    struct json_span item;
+    struct json_cursor cursor;
+    unsigned index = 0;
+    if (!json_find_member(root, "boards", &boards)) {
+        return true;
+    }
+    if (json_span_kind(boards) != JSON_ARRAY) {
+        return bad(err, path, "", "boards", "must be an array of boards");
+    }
+    json_cursor_init(&cursor, boards);
+    while (json_next_element(&cursor, &item)) {
+        char place[32];
+        snprintf(place, sizeof place, "boards[%u]", index++);
+        if (!take_board(config, item, path, place, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_listener(struct config *config, struct json_span item, const char *path, unsigned index,
+                          struct err *err)
+{
+    struct strbuf url = STRBUF_INIT;
+    if (json_span_kind(item) != JSON_STRING) {
+        return bad(err, path, "", "listen", "must be an array of texts");
+    }
+    json_span_string(item, &url);
+    bool ok = config_add_listener(config, strbuf_text(&url), err);
+    if (!ok) {
+        err_prefix(err, "%s: listen[%u]", path, index);
+    }
+    strbuf_fini(&url);
+    return ok;
+}
+
+static bool take_listeners(struct config *config, struct json_span root, const char *path, struct err *err)
+{
+    struct json_span listen;
+    struct json_span item;
+    struct json_cursor cursor;
+    unsigned index = 0;
+    if (!json_find_member(root, "listen", &listen)) {
+        return true;
+    }
+    if (json_span_kind(listen) != JSON_ARRAY) {
+        return bad(err, path, "", "listen", "must be an array of texts");
+    }
+    json_cursor_init(&cursor, listen);
+    while (json_next_element(&cursor, &item)) {
+        if (!take_listener(config, item, path, index++, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_limits(struct config *config, struct json_span root, const char *path, struct err *err)
+{
+    static const char *const members[] = {
+        "max_line_bytes",   "max_in_flight", "max_queued_bytes", "max_output_bytes",
+        "max_inline_bytes", "max_clients",   "slow_reader_ms",   NULL};
+    struct config_limits *limits = &config->limits;
+    struct number numbers[] = {
+        {"max_line_bytes", &limits->max_line_bytes, 1024, 64u << 20},
+        {"max_in_flight", &limits->max_in_flight, 1, 10000},
+        {"max_queued_bytes", &limits->max_queued_bytes, 1024, 1u << 30},
+        {"max_output_bytes", &limits->max_output_bytes, 1024, 1u << 30},
+        {"max_inline_bytes", &limits->max_inline_bytes, 1, 16u << 20},
+        {"max_clients", &limits->max_clients, 1, 100000},
+        {"slow_reader_ms", &limits->slow_reader_ms, 100, 3600000},
+    };
+    struct json_span object;
+    if (!json_find_member(root, "limits", &object)) {
+        return true;
+    }
+    if (!check_members(object, members, path, "limits", err)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (!take_number(object, &numbers[i], path, "limits", err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_words(struct config *config, struct json_span root, const char *path, struct err *err)
+{
+    char *role = NULL;
+    char *level = NULL;
+    bool ok = take_text(root, "anonymous_role", &role, path, "", err) &&
+              take_text(root, "log_level", &level, path, "", err);
+    if (ok && role != NULL && !config_parse_role(role, &config->anonymous_role)) {
+        ok = bad(err, path, "", "anonymous_role", "must be \"observer\", \"user\" or \"admin\"");
+    }
+    if (ok && level != NULL && !log_level_parse(level, &config->log_level)) {
+        ok = bad(err, path, "", "log_level", "must be \"error\", \"warn\", \"info\" or \"debug\"");
+    }
+    free(role);
+    free(level);
+    return ok;
+}
+
+static bool take_root(struct config *config, struct json_span root, const char *path, struct err *err)
+{
+    static const char *const members[] = {"boards",   "listen",    "dump_root", "anonymous_role",
+                                          "insecure", "log_level", "limits",    NULL};
+    char *dump_root = NULL;
+    if (!check_members(root, members, path, "", err) || !take_boards(config, root, path, err) ||
+        !take_listeners(config, root, path, err) || !take_limits(config, root, path, err) ||
+        !take_bool(root, "insecure", &config->insecure, path, err) || !take_words(config, root, path, err) ||
+        !take_text(root, "dump_root", &dump_root, path, "", err)) {
+        return false;
+    }
+    if (dump_root != NULL) {
+        free(config->dump_root);
+        config->dump_root = dump_root;
+    }
+    return true;
+}
+
+/* "//" to the end of the line and slash-star comments, outside strings, become spaces: positions stay what
+ * they were. */
+static void blank_comments(char *text, size_t length)
+{
+    bool in_string = false;
+    for (size_t i = 0; i < length; i++) {
+        if (in_string) {
+            if (text[i] == '\\') {
+                i++;
+            } else if (text[i] == '"') {
+                in_string = false;
+            }
+        } else if (text[i] == '"') {
+            in_string = true;
+        } else if (text[i] == '/' && i + 1 < length && text[i + 1] == '/') {
+            while (i < length && text[i] != '\n') {
+                text[i++] = ' ';
+            }
+        } else if (text[i] == '/' && i + 1 < length && text[i + 1] == '*') {
+            size_t end = i + 2;
+            while (end + 1 < length && !(text[end] == '*' && text[end + 1] == '/')) {
+                end++;
+            }
+            if (end + 1 >= length) {
+                return; /* has no end: the check says so at its beginning */
+            }
+            for (; i <= end + 1; i++) {
+                text[i] = text[i] == '\n' ? '\n' : ' ';
+            }
+            i--;
+        }
+    }
+}
+
+static bool place_problem(const char *path, const char *text, const struct json_problem *problem,
+                          struct err *err)
+{
+    size_t line = 1;
+    size_t column = 1;
+    for (size_t i = 0; i < problem->offset; i++) {
+        column = text[i] == '\n' ? 1 : column + 1;
+        line += text[i] == '\n';
+    }
+    return err_set(err, ERR_INVALID_PARAMS, "%s:%zu:%zu: %s", path, line, column, problem->reason);
+}
+
+bool config_read_text(struct config *config, const char *path, char *text, size_t length, struct err *err)
+{
+    struct json_problem problem;
+    blank_comments(text, length);
+    if (!json_check(text, length, &problem)) {
+        return place_problem(path, text, &problem, err);
+    }
+    return take_root(config, json_span_of(text, length), path, err);
+}
+
+bool config_read_file(struct config *config, const char *path, struct err *err)
+{
+    struct stat status;
+    FILE *file = fopen(path, "re");
+    if (file == NULL || fstat(fileno(file), &status) != 0) {
+        err_set(err, ERR_INVALID_PARAMS, "%s: %s", path, strerror(errno));
+        if (file != NULL) {
+            fclose(file);
+        }
+        return false;
+    }
+    if (!S_ISREG(status.st_mode) || status.st_size > (off_t)MAX_FILE_BYTES) {
+        fclose(file);
+        return err_set(err, ERR_INVALID_PARAMS, "%s: is no regular file of at most %u bytes", path,
+                       MAX_FILE_BYTES);
+    }
+    char *text = xmalloc((size_t)status.st_size + 1);
+    size_t length = fread(text, 1, (size_t)status.st_size, file);
+    text[length] = '\0';
+    fclose(file);
+    bool ok = config_read_text(config, path, text, length, err);
+    free(text);
+    return ok;
+}
+
+static bool add_default_listeners(struct config *config, struct err *err)
+{
+    char url[512];
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    if (!config_add_listener(config, DEFAULT_LISTENER, err)) {
+        return false;
+    }
+    if (runtime == NULL || runtime[0] == '\0') {
+        return true;
+    }
+    snprintf(url, sizeof url, "unix:%s/ocdmux.sock", runtime);
+    return config_add_listener(config, url, err);
+}
+
+bool config_complete(struct config *config, struct err *err)
+{
+    struct stat status;
+    if (config->board_count == 0) {
+        return err_set(err, ERR_INVALID_PARAMS,
+                       "no board is configured: give --openocd HOST:PORT or --config FILE");
+    }
+    if (config->listener_count == 0 && !add_default_listeners(config, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < config->listener_count; i++) {
+        if (!config->insecure && !net_address_is_local(&config->listeners[i])) {
+            return err_set(err, ERR_INVALID_PARAMS,
+                           "%s is reachable from other machines, where anybody could flash the boards: "
+                           "listen on loopback, "
+                           "or allow it with \"insecure\": true (--insecure)",
+                           config->listeners[i].text);
+        }
+    }
+    if (config->dump_root != NULL && (stat(config->dump_root, &status) != 0 || !S_ISDIR(status.st_mode))) {
+        return err_set(err, ERR_INVALID_PARAMS, "dump_root: %s is no directory", config->dump_root);
+    }
+    return true;
+}

@@ -1,0 +1,73 @@
+/*
+ * What the daemon is told at its start: by flags for a single board, or by a JSON file
+ * (proto/config.schema.json) for a lab. Bad configuration is refused with file, place and reason.
+ */
+#ifndef OCDMUX_SERVER_CONFIG_H
+#define OCDMUX_SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "net/address.h"
+#include "rpc/params.h"
+
+#define CONFIG_MAX_BOARDS 64u
+#define CONFIG_MAX_LISTENERS 16u
+#define CONFIG_NAME_SIZE 65u
+
+struct config_board {
+    char name[CONFIG_NAME_SIZE];
+    struct net_address openocd;
+    char *stage_dir;        /* on OpenOCD's host; NULL: found out in the handshake */
+    uint64_t link_limit_ms; /* 1,000 to 3,600,000; 60,000 by default */
+};
+
+struct config_limits {
+    uint64_t max_line_bytes; /* 1,024 to 64 MiB; 8 MiB by default */
+    uint64_t max_in_flight;  /* requests of one connection, 1 to 10,000; 256 by default */
+    uint64_t
+        max_queued_bytes; /* of parameters that one connection's waiting requests hold; 16 MiB by default */
+    uint64_t max_output_bytes; /* of output that one connection has not taken; reads that would add to it
+                                  pause; 1 MiB */
+    uint64_t max_inline_bytes; /* of data in one reply that is not streamed, 1 to 16 MiB; 4 MiB by default */
+    uint64_t max_clients;      /* 1 to 100,000; 4,096 by default */
+    uint64_t slow_reader_ms;   /* 100 to 3,600,000; 30,000 by default */
+};
+
+struct config {
+    struct config_board boards[CONFIG_MAX_BOARDS];
+    size_t board_count;
+    struct net_address listeners[CONFIG_MAX_LISTENERS];
+    size_t listener_count;
+    char *dump_root;              /* where memory.dump may write; NULL: nowhere */
+    enum rpc_role anonymous_role; /* of clients that say nothing of who they are; user by default */
+    bool insecure; /* listeners beyond loopback are allowed although nobody is asked who he is */
+    enum log_level log_level;
+    struct config_limits limits;
+};
+
+void config_init(struct config *config);
+void config_fini(struct config *config);
+
+/* Adds a board; invalid_params for a bad address, a bad or a second name, or one board too many. */
+bool config_add_board(struct config *config, const char *name, const char *openocd, struct err *err)
+    __attribute__((warn_unused_result));
+bool config_add_listener(struct config *config, const char *url, struct err *err)
+    __attribute__((warn_unused_result));
+bool config_parse_role(const char *word, enum rpc_role *ret_role) __attribute__((warn_unused_result));
+
+/* Reads the file into a config that config_init() made; messages begin with the path, then line and column or
+ * the member. */
+bool config_read_file(struct config *config, const char *path, struct err *err)
+    __attribute__((warn_unused_result));
+/* The same for text in memory; `path` is for messages only. `text` is changed: comments become spaces. */
+bool config_read_text(struct config *config, const char *path, char *text, size_t length, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* Default listeners where none were given, and what must hold between the settings. Call it once, last. */
+bool config_complete(struct config *config, struct err *err) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,559 @@
+/* From a line to its reply. */
+#include "server/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "rpc/call.h"
+#include "rpc/json.h"
+#include "server/events.h"
+
+#define MAX_BATCH 64u
+#define MAX_BATCH_REPLY_BYTES (32u * 1024u * 1024u)
+#define PROGRESS_EVERY_US 100000u
+
+/* The calls of one array; answered by one array when the last of them is. */
+struct batch {
+    struct client *client;
+    size_t open; /* calls without an answer, and one while the line is still being read */
+    struct strbuf replies;
+};
+
+/* Replies. */
+
+static void send_line(struct client *client, struct strbuf *take_line)
+{
+    strbuf_append_byte(take_line, '\n');
+    client_send(client, take_line);
+}
+
+static void batch_release(struct batch *batch)
+{
+    batch->open--;
+    if (batch->open > 0) {
+        return;
+    }
+    if (batch->replies.length > 0) {
+        strbuf_append_byte(&batch->replies, ']');
+        send_line(batch->client, &batch->replies);
+    }
+    strbuf_fini(&batch->replies);
+    free(batch);
+}
+
+static void batch_add(struct batch *batch, struct strbuf *take_reply)
+{
+    strbuf_append_byte(&batch->replies, batch->replies.length == 0 ? '[' : ',');
+    strbuf_append(&batch->replies, take_reply->data, take_reply->length);
+    strbuf_fini(take_reply);
+}
+
+static void send_reply(struct client *client, struct batch *batch, struct strbuf *take_reply)
+{
+    if (batch != NULL) {
+        batch_add(batch, take_reply);
+    } else {
+        send_line(client, take_reply);
+    }
+}
+
+static void write_head(struct json_writer *json, const char *id, size_t id_length)
+{
+    json_open_object(json, NULL);
+    json_text(json, "jsonrpc", "2.0");
+    if (id_length > 0) {
+        json_raw(json, "id", id, id_length);
+    } else {
+        json_null(json, "id");
+    }
+}
+
+static void write_error(struct strbuf *out, struct json_span id, const struct err *err)
+{
+    struct json_writer json;
+    json_writer_init(&json, out);
+    write_head(&json, id.text, id.length);
+    json_error(&json, "error", err);
+    json_close_object(&json);
+}
+
+static void refuse(struct client *client, struct batch *batch, struct json_span id, const struct err *err)
+{
+    struct strbuf reply = STRBUF_INIT;
+    client->server->counters.errors++;
+    write_error(&reply, id, err);
+    send_reply(client, batch, &reply);
+}
+
+struct json_writer *request_reply_begin(struct request *request)
+{
+    json_writer_init(&request->json, &request->reply);
+    write_head(&request->json, request->id, strlen(request->id));
+    json_open_object(&request->json, "result");
+    return &request->json;
+}
+
+static void free_request(struct request *request)
+{
+    loop_timer_free(request->wait_timer);
+    list_remove(&request->wait_node);
+    strbuf_fini(&request->reply);
+    free(request->id);
+    free(request->progress_token);
+    free(request->target);
+    free(request);
+}
+
+/* The reply stands in request->reply. */
+static void finish(struct request *request)
+{
+    struct client *client = request->client;
+    struct batch *batch = request->batch;
+
+    list_remove(&request->node);
+    client->in_flight--;
+    client->queued_bytes -= request->held_bytes;
+    if (request->id[0] == '\0') {
+        strbuf_fini(&request->reply); /* a notification gets no answer */
+    } else {
+        send_reply(client, batch, &request->reply);
+    }
+    if (batch != NULL) {
+        batch_release(batch);
+    }
+    free_request(request);
+    client_request_done(client);
+}
+
+static void replace_by_error(struct request *request, const struct err *err)
+{
+    request->server->counters.errors++;
+    strbuf_clear(&request->reply);
+    write_error(&request->reply, (struct json_span){request->id, strlen(request->id)}, err);
+}
+
+void request_reply_end(struct request *request)
+{
+    json_close_object(&request->json);
+    json_close_object(&request->json);
+    if (request->batch != NULL &&
+        request->batch->replies.length + request->reply.length > MAX_BATCH_REPLY_BYTES) {
+        struct err err;
+        err_set(&err, ERR_LIMIT_EXCEEDED, "the answers of this batch would be longer than %u bytes",
+                MAX_BATCH_REPLY_BYTES);
+        err_add_text(&err, "limit", "max_batch_reply_bytes");
+        replace_by_error(request, &err);
+    }
+    finish(request);
+}
+
+void request_reply_whole(struct request *request, struct strbuf *take_json)
+{
+    json_writer_init(&request->json, &request->reply);
+    write_head(&request->json, request->id, strlen(request->id));
+    json_raw(&request->json, "result", take_json->data, take_json->length);
+    json_close_object(&request->json);
+    strbuf_fini(take_json);
+    finish(request);
+}
+
+void request_fail(struct request *request, const struct err *err)
+{
+    replace_by_error(request, err);
+    finish(request);
+}
+
+/* Notifications. */
+
+void request_notify_begin(struct request *request, struct strbuf *line, struct json_writer *json,
+                          const char *method)
+{
+    (void)request;
+    json_writer_init(json, line);
+    json_open_object(json, NULL);
+    json_text(json, "jsonrpc", "2.0");
+    json_text(json, "method", method);
+    json_open_object(json, "params");
+}
+
+void request_notify_end(struct request *request, struct strbuf *take_line, struct json_writer *json)
+{
+    json_close_object(json);
+    json_close_object(json);
+    request->server->counters.notifications++;
+    send_line(request->client, take_line);
+}
+
+static void begin_progress(struct request *request, struct strbuf *line, struct json_writer *json)
+{
+    request_notify_begin(request, line, json, "progress");
+    json_raw(json, "token", request->progress_token, strlen(request->progress_token));
+    json_text(json, "operation", request->operation->id);
+}
+
+/* The first one: `place` operations go before it. */
+static void send_queued(struct request *request, size_t place)
+{
+    struct strbuf line = STRBUF_INIT;
+    struct json_writer json;
+    begin_progress(request, &line, &json);
+    json_text(&json, "phase", "queued");
+    json_u64(&json, "done", 0);
+    json_text(&json, "unit", "operations");
+    json_u64(&json, "place", place);
+    request_notify_end(request, &line, &json);
+    request->progress_us = clock_now_us();
+}
+
+static void send_progress(struct request *request, const struct op_progress *progress)
+{
+    struct strbuf line = STRBUF_INIT;
+    struct json_writer json;
+    begin_progress(request, &line, &json);
+    json_text(&json, "phase", progress->phase);
+    json_u64(&json, "done", progress->done);
+    if (progress->total > 0) {
+        json_u64(&json, "total", progress->total);
+    }
+    json_text(&json, "unit", progress->unit);
+    request_notify_end(request, &line, &json);
+    request->progress_us = clock_now_us();
+    request->progress_sent = *progress;
+}
+
+static bool progress_is_new(const struct request *request, const struct op_progress *progress)
+{
+    return progress->phase != NULL &&
+           (progress->phase != request->progress_sent.phase || progress->done != request->progress_sent.done);
+}
+
+/* Operations. */
+
+struct request *request_of(const struct op *op)
+{
+    return op->owner == &request_op_owner ? op->owner_context : NULL;
+}
+
+static void note_running(struct request *request)
+{
+    struct operation *operation = request->operation;
+    if (operation != NULL && operation->state == OPERATION_QUEUED) {
+        operation->state = OPERATION_RUNNING;
+        events_operation(request->server, request->board, operation);
+    }
+}
+
+static void on_progress(void *context, struct op *op)
+{
+    struct request *request = context;
+    note_running(request);
+    if (request->operation != NULL) {
+        request->operation->progress = op->progress;
+    }
+    bool due = clock_now_us() - request->progress_us >= PROGRESS_EVERY_US;
+    if (request->progress_token != NULL && due && progress_is_new(request, &op->progress) &&
+        client_has_room(request->client)) {
+        send_progress(request, &op->progress);
+    }
+}
+
+/* Answers those who wait for the operation's end (operation.wait). */
+static void answer_waiters(struct operation *operation)
+{
+    while (!list_is_empty(&operation->waiters)) {
+        struct request *waiter = list_entry(operation->waiters.next, struct request, wait_node);
+        list_remove(&waiter->wait_node);
+        operation_write(operation, request_reply_begin(waiter), true);
+        request_reply_end(waiter);
+    }
+}
+
+static void end_record(struct request *request, const struct err *err, size_t result_begin)
+{
+    struct operation *operation = request->operation;
+    struct strbuf text = STRBUF_INIT;
+    if (err == NULL) {
+        strbuf_append_byte(&text, '{');
+        strbuf_append(&text, request->reply.data + result_begin, request->reply.length - result_begin);
+        strbuf_append_byte(&text, '}');
+        operations_end(&request->server->operations, operation, OPERATION_DONE, &text, NULL);
+    } else {
+        struct json_writer json;
+        json_writer_init(&json, &text);
+        json_error(&json, NULL, err);
+        operations_end(&request->server->operations, operation,
+                       err->kind == ERR_CANCELLED ? OPERATION_CANCELLED : OPERATION_FAILED, NULL, &text);
+    }
+    strbuf_fini(&text);
+    events_operation(request->server, request->board, operation);
+    answer_waiters(operation);
+}
+
+static void on_ended(void *context, struct op *op, const struct err *err)
+{
+    struct request *request = context;
+    struct err failure;
+    size_t result_begin = 0;
+
+    note_running(request);
+    if (request->operation != NULL) {
+        request->operation->progress = op->progress;
+    }
+    if (request->progress_token != NULL && progress_is_new(request, &op->progress)) {
+        send_progress(request, &op->progress);
+    }
+    request->op = NULL;
+    if (err == NULL) {
+        struct json_writer *json = request_reply_begin(request);
+        result_begin = request->reply.length;
+        request->write_result(request, op, json);
+        if (op->class->long_read) {
+            json_bool(json, "disturbed", board_op_disturbed(op));
+        }
+        if (request->operation != NULL) {
+            json_text(json, "operation", request->operation->id);
+        }
+    } else {
+        failure = *err;
+        if (request->operation != NULL) {
+            err_add_text(&failure, "operation", request->operation->id);
+        }
+    }
+    if (request->operation != NULL) {
+        end_record(request, err == NULL ? NULL : &failure, result_begin);
+    }
+    if (err == NULL) {
+        request_reply_end(request);
+    } else {
+        log_debug("board %s, client %s, %s: %s", board_name(request->board), request->client->peer,
+                  request->method->name, err->message);
+        request_fail(request, &failure);
+    }
+}
+
+const struct op_owner request_op_owner = {.progress = on_progress, .ended = on_ended};
+
+bool request_run(struct request *request, struct op *take_op, request_result *write_result)
+{
+    struct server *server = request->server;
+    struct board *board = request->board;
+    size_t place = board_queued(board);
+
+    request->op = take_op;
+    request->write_result = write_result;
+    if (take_op->class->long_running) {
+        request->operation = operations_add(&server->operations, board_name(board), request->method->name,
+                                            request->client->name, take_op);
+        events_operation(server, board, request->operation);
+    }
+    if (request->progress_token != NULL && request->operation == NULL) {
+        free(request->progress_token); /* progress names an operation, and short ones have no id */
+        request->progress_token = NULL;
+    }
+    if (request->progress_token != NULL) {
+        send_queued(request, place);
+    }
+    board_submit(board, &request->client->queues[server_board_index(server, board)], take_op,
+                 &request_op_owner, request, request->timeout_ms);
+    return true;
+}
+
+void request_cancel(struct request *request)
+{
+    if (request->op != NULL) {
+        board_cancel(request->op);
+        return;
+    }
+    struct err err;
+    err_set(&err, ERR_CANCELLED, "cancelled");
+    request_fail(request, &err);
+}
+
+void request_orphan(struct request *request)
+{
+    request->orphaned = true;
+    if (request->op != NULL && request->op->detached) {
+        return;
+    }
+    request_cancel(request);
+}
+
+struct request *request_find(struct client *client, const char *id)
+{
+    list_for_each(node, &client->requests)
+    {
+        struct request *request = list_entry(node, struct request, node);
+        if (strcmp(request->id, id) == 0) {
+            return request;
+        }
+    }
+    return NULL;
+}
+
+/* Calls. */
+
+static const char *role_name(enum rpc_role role)
+{
+    switch (role) {
+    case RPC_ROLE_OBSERVER:
+        return "observer";
+    case RPC_ROLE_USER:
+        return "user";
+    case RPC_ROLE_ADMIN:
+        return "admin";
+    }
+    return "?";
+}
+
+static bool check_role(const struct client *client, const struct rpc_method *method, struct err *err)
+{
+    if (client->role >= method->role) {
+        return true;
+    }
+    err_set(err, ERR_FORBIDDEN, "%s needs the role %s; %s has the role %s", method->name,
+            role_name(method->role), client->identity, role_name(client->role));
+    err_add_text(err, "role", role_name(method->role));
+    return false;
+}
+
+static bool take_common(struct request *request, struct rpc_common *common, struct err *err)
+{
+    request->timeout_ms = common->timeout_ms != 0 ? common->timeout_ms : request->method->default_timeout_ms;
+    request->progress_token = common->progress.text;
+    common->progress.text = NULL;
+    request->target = common->target.text != NULL ? common->target.text : xstrdup("");
+    common->target.text = NULL;
+    return server_find_board(request->server, common->board.text, &request->board, err);
+}
+
+static bool run_handler(struct request *request, struct json_span params_span, struct err *err)
+{
+    const struct rpc_method *method = request->method;
+    void *params = xcalloc(1, method->params_size > 0 ? method->params_size : 1);
+    bool ok = false;
+
+    if (rpc_params_parse(method, params_span, params, err)) {
+        if (!method->board || take_common(request, params, err)) {
+            ok = request->server->handlers[method - rpc_methods](request, params, err);
+        }
+        rpc_params_fini(method, params);
+    }
+    free(params);
+    return ok;
+}
+
+static struct request *new_request(struct client *client, struct batch *batch, const struct rpc_call *call)
+{
+    struct request *request = xcalloc(1, sizeof *request);
+    request->client = client;
+    request->server = client->server;
+    request->method = call->method;
+    request->id = xstrndup(call->id.length > 0 ? call->id.text : "", call->id.length);
+    request->held_bytes = call->params.length;
+    request->batch = batch;
+    list_init(&request->wait_node);
+    list_append(&client->requests, &request->node);
+    client->in_flight++;
+    client->queued_bytes += request->held_bytes;
+    if (batch != NULL) {
+        batch->open++;
+    }
+    return request;
+}
+
+static bool check_call(struct client *client, const struct rpc_call *call, struct err *err)
+{
+    if (call->id.length > 0) {
+        char *id = xstrndup(call->id.text, call->id.length);
+        bool taken = request_find(client, id) != NULL;
+        free(id);
+        if (taken) {
+            return err_set(err, ERR_INVALID_REQUEST, "a request with this id is still in flight");
+        }
+    }
+    return check_role(client, call->method, err);
+}
+
+static void take_call(struct client *client, struct batch *batch, struct json_span span)
+{
+    struct rpc_call call;
+    struct err err;
+
+    err_reset(&err);
+    client->server->counters.requests++;
+    if (!rpc_call_parse(span, &call, &err) || !check_call(client, &call, &err)) {
+        refuse(client, batch, call.id, &err);
+        return;
+    }
+    struct request *request = new_request(client, batch, &call);
+    if (!run_handler(request, call.params, &err)) {
+        request_fail(request, &err);
+    }
+}
+
+static void take_batch(struct client *client, struct json_span span)
+{
+    struct json_cursor cursor;
+    struct json_span element;
+    struct json_span no_id = {"", 0};
+    struct err err;
+    size_t count = 0;
+
+    json_cursor_init(&cursor, span);
+    while (json_next_element(&cursor, &element)) {
+        count++;
+    }
+    if (count == 0 || count > MAX_BATCH) {
+        if (count == 0) {
+            err_set(&err, ERR_INVALID_REQUEST, "a batch without calls");
+        } else {
+            err_set(&err, ERR_LIMIT_EXCEEDED, "a batch of %zu calls: at most %u are taken", count, MAX_BATCH);
+            err_add_text(&err, "limit", "max_batch");
+            err_add_integer(&err, "maximum", MAX_BATCH);
+        }
+        refuse(client, NULL, no_id, &err);
+        return;
+    }
+    struct batch *batch = xcalloc(1, sizeof *batch);
+    batch->client = client;
+    batch->open = 1;
+    json_cursor_init(&cursor, span);
+    while (client->state != CLIENT_CLOSED && json_next_element(&cursor, &element)) {
+        take_call(client, batch, element);
+    }
+    batch_release(batch);
+}
+
+void request_take_line(struct client *client, const char *line, size_t length)
+{
+    struct json_problem problem;
+    struct json_span no_id = {"", 0};
+
+    if (!json_check(line, length, &problem)) {
+        struct err err;
+        err_set(&err, problem.limit ? ERR_INVALID_REQUEST : ERR_PARSE_ERROR, "byte %zu of the line: %s",
+                problem.offset, problem.reason);
+        client->server->counters.lines_refused++;
+        refuse(client, NULL, no_id, &err);
+        return;
+    }
+    struct json_span span = json_span_of(line, length);
+    if (json_span_kind(span) == JSON_ARRAY) {
+        take_batch(client, span);
+    } else {
+        take_call(client, NULL, span);
+    }
+}
+
+void request_line_too_long(struct client *client)
+{
+    struct err err;
+    uint64_t limit = client->server->config->limits.max_line_bytes;
+    err_set(&err, ERR_LINE_TOO_LONG, "a line longer than %llu bytes was skipped", (unsigned long long)limit);
+    err_add_integer(&err, "maximum", limit);
+    client->server->counters.lines_refused++;
+    refuse(client, NULL, (struct json_span){"", 0}, &err);
+}

@@ -1,0 +1,82 @@
+/*
+ * One call of a client, from its parameters to its one reply. Handlers (methods/) get one and either answer
+ * it at once or make it an operation.
+ */
+#ifndef OCDMUX_SERVER_REQUEST_H
+#define OCDMUX_SERVER_REQUEST_H
+
+#include "rpc/json_write.h"
+#include "rpc/methods_gen.h"
+#include "server/client.h"
+
+struct batch;
+struct request;
+
+/* Adds the members of the result that belong to the method; the object is open already. */
+typedef void request_result(struct request *request, struct op *op, struct json_writer *json);
+
+struct request {
+    struct list node; /* in client.requests */
+    struct client *client;
+    struct server *server;
+    const struct rpc_method *method;
+    char *id; /* JSON text */
+    size_t held_bytes;
+    bool orphaned;       /* its client has gone */
+    struct batch *batch; /* NULL: answered by a line of its own */
+
+    struct board *board;  /* methods that run on one */
+    uint64_t timeout_ms;  /* 0: none */
+    char *progress_token; /* JSON text; NULL: no progress asked for */
+    char *target;         /* "" for the current one */
+
+    struct op *op; /* NULL until request_run() */
+    request_result *write_result;
+    struct operation *operation; /* its record, for long ones */
+    uint64_t progress_us;        /* when progress was last sent */
+    struct op_progress progress_sent;
+
+    struct loop_timer *wait_timer; /* operation.wait */
+    struct list wait_node;         /* in operation.waiters */
+
+    struct strbuf reply; /* under construction */
+    struct json_writer json;
+};
+
+/* A line of a client: one call or a batch. Answers what cannot be read. */
+void request_take_line(struct client *client, const char *line, size_t length);
+void request_line_too_long(struct client *client);
+
+/* For handlers: opens the reply with its result object; write the members, then request_reply_end(). */
+struct json_writer *request_reply_begin(struct request *request);
+/* Sends it and frees the request. */
+void request_reply_end(struct request *request);
+/* Answers with a result that is JSON text already, and frees the request. Takes the buffer over. */
+void request_reply_whole(struct request *request, struct strbuf *take_json);
+/* Answers with an error and frees the request. */
+void request_fail(struct request *request, const struct err *err);
+
+/*
+ * Makes it an operation on its board. Where the operation's class says so, `operation` and `disturbed` are
+ * added to what `write_result` wrote. Always returns true: handlers end with `return request_run(...)`.
+ */
+bool request_run(struct request *request, struct op *take_op, request_result *write_result);
+
+/* The operation's client has gone: cancels, unless it is detached. */
+void request_orphan(struct request *request);
+/* request.cancel. */
+void request_cancel(struct request *request);
+/* NULL if no request of that id (JSON text) is in flight. */
+struct request *request_find(struct client *client, const char *id);
+
+/* A notification `method` to the request's client: write the members of `params` between the two. */
+void request_notify_begin(struct request *request, struct strbuf *line, struct json_writer *json,
+                          const char *method);
+void request_notify_end(struct request *request, struct strbuf *take_line, struct json_writer *json);
+
+/* The request that an operation belongs to. */
+struct request *request_of(const struct op *op);
+
+extern const struct op_owner request_op_owner;
+
+#endif

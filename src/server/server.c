@@ -1,0 +1,178 @@
+/* Boards, listeners and clients together. */
+#include "server/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/client.h"
+#include "server/events.h"
+#include "server/request.h"
+
+static void on_link_changed(void *context, struct board *board, const char *reason)
+{
+    events_link(context, board, reason);
+}
+
+static void on_target_notified(void *context, struct board *board, const char *kind, const char *value)
+{
+    events_target(context, board, kind, value);
+}
+
+static bool may_run(void *context, struct op *op, enum board_pass pass)
+{
+    const struct request *request = request_of(op);
+    (void)context;
+    return request == NULL || client_may_run(request->client, op->class->changes, pass);
+}
+
+static void on_link_used(void *context, struct op *op, uint64_t used_us)
+{
+    struct request *request = request_of(op);
+    (void)context;
+    if (request != NULL && !op->detached && op->state != OP_ENDING) {
+        client_link_used(request->client, used_us);
+    }
+}
+
+static const struct board_handler board_handler = {
+    .link_changed = on_link_changed,
+    .target_notified = on_target_notified,
+    .may_run = may_run,
+    .link_used = on_link_used,
+};
+
+static bool is_full(const struct server *server)
+{
+    return server->counters.clients >= server->config->limits.max_clients;
+}
+
+/* Connections beyond the limit wait in the kernel's queue until one of the others has gone. */
+static void update_listeners(struct server *server)
+{
+    bool pause = is_full(server);
+    if (pause == server->listeners_paused) {
+        return;
+    }
+    server->listeners_paused = pause;
+    if (pause) {
+        log_warn("%llu clients are connected: no more are taken for now",
+                 (unsigned long long)server->counters.clients);
+    }
+    for (size_t i = 0; i < server->listener_count; i++) {
+        if (pause) {
+            net_listener_pause(server->listeners[i]);
+        } else {
+            net_listener_resume(server->listeners[i]);
+        }
+    }
+}
+
+static void on_accepted(void *context, int fd)
+{
+    struct server *server = context;
+    if (is_full(server)) {
+        close(fd);
+        return;
+    }
+    client_new(server, fd);
+    update_listeners(server);
+}
+
+void server_client_gone(struct server *server)
+{
+    update_listeners(server);
+}
+
+static void start_boards(struct server *server)
+{
+    const struct config *config = server->config;
+    server->identities = xcalloc(config->board_count, sizeof *server->identities);
+    for (size_t i = 0; i < config->board_count; i++) {
+        const struct config_board *from = &config->boards[i];
+        struct board_options options = {.name = from->name,
+                                        .address = from->openocd,
+                                        .stage_dir = from->stage_dir,
+                                        .link_limit_ms = (uint32_t)from->link_limit_ms,
+                                        .unavailable_ms = 10000};
+        sched_identity_init(&server->identities[i]);
+        server->boards[i] = board_new(server->loop, &options, &board_handler, server);
+        server->board_count++;
+    }
+}
+
+bool server_new(struct server **ret_server, struct loop *loop, const struct config *config,
+                server_handler *const *handlers, struct err *err)
+{
+    struct server *server = xcalloc(1, sizeof *server);
+    server->loop = loop;
+    server->config = config;
+    server->handlers = handlers;
+    server->started_us = clock_now_us();
+    list_init(&server->clients);
+    operations_init(&server->operations, loop);
+    for (size_t i = 0; i < config->listener_count; i++) {
+        if (!net_listener_new(&server->listeners[i], loop, &config->listeners[i], on_accepted, server, err)) {
+            server_free(server);
+            return false;
+        }
+        server->listener_count++;
+        log_info("listening on %s", net_listener_text(server->listeners[i]));
+    }
+    start_boards(server);
+    *ret_server = server;
+    return true;
+}
+
+void server_free(struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        net_listener_free(server->listeners[i]);
+    }
+    server->listener_count = 0;
+    list_for_each_safe(node, next, &server->clients)
+    {
+        client_close(list_entry(node, struct client, node), "the daemon stops");
+    }
+    for (size_t i = 0; i < server->board_count; i++) {
+        board_free(server->boards[i]);
+    }
+    operations_fini(&server->operations);
+    free(server->identities);
+    free(server);
+}
+
+bool server_find_board(struct server *server, const char *name, struct board **ret_board, struct err *err)
+{
+    if (name == NULL && server->board_count == 1) {
+        *ret_board = server->boards[0];
+        return true;
+    }
+    if (name == NULL) {
+        err_set(err, ERR_INVALID_PARAMS, "board: is missing: this daemon has %zu boards",
+                server->board_count);
+        err_add_text(err, "parameter", "board");
+        return false;
+    }
+    for (size_t i = 0; i < server->board_count; i++) {
+        if (strcmp(board_name(server->boards[i]), name) == 0) {
+            *ret_board = server->boards[i];
+            return true;
+        }
+    }
+    err_set(err, ERR_NOT_FOUND, "there is no board \"%s\"", name);
+    err_add_text(err, "parameter", "board");
+    return false;
+}
+
+size_t server_board_index(const struct server *server, const struct board *board)
+{
+    size_t index = 0;
+    while (server->boards[index] != board) {
+        index++;
+    }
+    return index;
+}

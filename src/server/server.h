@@ -1,0 +1,60 @@
+/* The daemon's core: boards, listeners, clients, and what they share. */
+#ifndef OCDMUX_SERVER_SERVER_H
+#define OCDMUX_SERVER_SERVER_H
+
+#include "board/board.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "server/config.h"
+#include "server/operations.h"
+
+#define SERVER_PROTOCOL 1
+
+struct request;
+
+/* A method's implementation: answers the request or makes it an operation, and returns true; or returns false
+ * with `err` set. `params` is the method's own struct; what the handler wants to keep it takes out of it. */
+typedef bool server_handler(struct request *request, void *params, struct err *err);
+
+struct server_counters {
+    uint64_t clients; /* connected now */
+    uint64_t clients_total;
+    uint64_t requests;
+    uint64_t errors;        /* error replies */
+    uint64_t notifications; /* sent to clients */
+    uint64_t lines_refused; /* no JSON, too long, ... */
+};
+
+struct server {
+    struct loop *loop;
+    const struct config *config;
+    server_handler *const *handlers; /* in the order of enum rpc_method_index */
+    struct board *boards[CONFIG_MAX_BOARDS];
+    size_t board_count;
+    struct net_listener *listeners[CONFIG_MAX_LISTENERS];
+    size_t listener_count;
+    struct list clients;               /* struct client, closing ones too */
+    struct sched_identity *identities; /* of `anonymous`: one for each board */
+    struct operations operations;
+    struct server_counters counters;
+    uint64_t started_us;
+    uint64_t event_seq;
+    bool listeners_paused;
+};
+
+/* `config` and `handlers` must outlive the server. Fails with internal_error where a listener cannot be
+ * opened. */
+bool server_new(struct server **ret_server, struct loop *loop, const struct config *config,
+                server_handler *const *handlers, struct err *err) __attribute__((warn_unused_result));
+/* Closes everything at once. */
+void server_free(struct server *server);
+
+/* `name` NULL: the only board. Fails with invalid_params or not_found, naming the parameter `board`. */
+bool server_find_board(struct server *server, const char *name, struct board **ret_board, struct err *err)
+    __attribute__((warn_unused_result));
+size_t server_board_index(const struct server *server, const struct board *board);
+
+/* Called by clients as they come and go: keeps to the limit on their number. */
+void server_client_gone(struct server *server);
+
+#endif

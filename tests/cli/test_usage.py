@@ -1,0 +1,153 @@
+"""The command line itself: help, bad usage, and which server is taken."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from fake_server import FakeServer
+
+COMMANDS = ["flash", "verify", "read", "write", "hexdump", "search", "dump", "load-bytes", "write-bytes", "halt", "resume",
+            "reset", "targets", "banks", "info", "status", "boards", "stats", "operations", "wait", "cancel", "events",
+            "call", "openocd"]
+
+# command line, what the message says
+BAD = [
+    ("", "no command was given"),
+    ("frobnicate", "there is no command 'frobnicate'"),
+    ("read", "read needs ADDRESS [COUNT]"),
+    ("read 1 2 3", "'3' is one too many"),
+    ("read 0x", "ADDRESS is a number"),
+    ("read 010", "ADDRESS is a number"),
+    ("read 1K", "ADDRESS is a number"),
+    ("read -- -1", "ADDRESS is a number"),
+    ("read -1", "there is no option -1"),
+    ("read 18446744073709551616", "ADDRESS is a number"),
+    ("read 0x10000000000000000", "ADDRESS is a number"),
+    ("read 0 0", "COUNT is from 1 to 65536, not 0"),
+    ("read 0 65537", "COUNT is from 1 to 65536, not 65537"),
+    ("read 0 --width 24", "--width is 8|16|32|64, not '24'"),
+    ("read 0 --width", "--width needs 8|16|32|64"),
+    ("read 0 --physical=yes", "--physical takes no value"),
+    ("read 0 --erase", "there is no option --erase"),
+    ("--timeout 0 halt", "--timeout is from 1 to 86400000, not 0"),
+    ("--timeout 1s halt", "--timeout is a number"),
+    ("write 0", "write needs ADDRESS VALUE..."),
+    ("write 0 256 --width 8", "VALUE is from 0 to 255, not 256"),
+    ("write 0 1 0x100000000", "VALUE is from 0 to 4294967295"),
+    ("hexdump 0 0", "SIZE is from 1"),
+    ("hexdump 0 17592186044416M", "SIZE is a number (decimal or 0x..., K, M)"),
+    ("search xyz 0 1", "PATTERN is pairs of hex digits"),
+    ("search abc 0 1", "PATTERN is pairs of hex digits"),
+    ("search 00 0 1 --text --hex", "--text and --hex exclude each other"),
+    ("search 0011 0 1 --mask ff", "--mask has 1 bytes and PATTERN 2"),
+    ("search 00 0 1 --limit 200001", "--limit is from 1 to 200000"),
+    ("search 00 0 1 --align 0", "--align is from 1"),
+    ("dump 0 1", "dump needs either FILE or --on-server PATH"),
+    ("dump 0 1 x --on-server y", "dump needs either FILE or --on-server PATH"),
+    ("dump 0 1 - --json", "--json and '-' both want standard output"),
+    ("reset hard", "reset takes run, halt or init, not 'hard'"),
+    ("info 1024", "BANK is from 0 to 1023"),
+    ("boards --board b", "boards takes no --board"),
+    ("status --target t", "status takes no --target"),
+    ("call x --board b", "call takes no --board"),
+    ("call x [1]", "JSON-PARAMS is not a JSON object"),
+    ("call x {]", "JSON-PARAMS is not a JSON object"),
+    ("call x {}x", "JSON-PARAMS is not a JSON object"),
+    ("events weather", "a topic is target, link or operation, not 'weather'"),
+    ("flash f --prepare maybe", "--prepare is none|halt|reset_halt|reset_init, not 'maybe'"),
+    ("--server nonsense halt", "nonsense: a server is tcp:HOST:PORT or unix:PATH"),
+    ("--server tcp:localhost halt", "not tcp:HOST:PORT"),
+    ("--server tcp:localhost:0 halt", "not tcp:HOST:PORT"),
+    ("--server tcp:localhost:65536 halt", "not tcp:HOST:PORT"),
+    ("--server tcp:::1:80 halt", "not tcp:HOST:PORT"),
+    ("--server unix: halt", "a socket's path has 1 to 107 bytes"),
+]
+
+
+@pytest.mark.parametrize("line, message", BAD, ids=[case[0] for case in BAD])
+def test_bad_usage_is_told_without_a_server(bare, line, message) -> None:
+    bare.set(OCDMUX_SERVER=f"unix:{bare.directory}/nobody.sock")
+    outcome = bare.run(*line.split())
+    assert outcome.status == 2, outcome
+    assert outcome.error.startswith("ocdmux: bad usage: ") and message in outcome.error
+    assert outcome.error.splitlines()[1].startswith("Try 'ocdmux ")
+    assert outcome.out == ""
+
+
+@pytest.mark.parametrize("line", ["flash fw.bin", "verify fw.bin", "load-bytes 0 fw.bin"])
+@pytest.mark.parametrize("content, message", [(None, "No such file or directory"), (b"", "is empty")])
+def test_unusable_file_is_told_without_a_server(bare, line, content, message) -> None:
+    bare.set(OCDMUX_SERVER=f"unix:{bare.directory}/nobody.sock")
+    if content is not None:
+        (bare.directory / "fw.bin").write_bytes(content)
+    outcome = bare.run(*line.split())
+    assert (outcome.status, outcome.error) == (2, f"ocdmux: fw.bin: {message}\n")
+
+
+def test_help_lists_every_command_and_option(bare) -> None:
+    outcome = bare.run("--help")
+    assert (outcome.status, outcome.error) == (0, "")
+    listed = [line.split()[0] for line in outcome.out.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
+    assert listed == COMMANDS
+    for option in ("--server URL", "--board BOARD", "--target TARGET", "--timeout MS", "--json"):
+        assert option in outcome.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(bare, command) -> None:
+    outcome = bare.run(command, "--help")
+    assert (outcome.status, outcome.error) == (0, "")
+    assert outcome.out.startswith(f"Usage: ocdmux [OPTION...] {command}")
+    assert "--server URL" in outcome.out
+
+
+def test_help_of_a_command_lists_its_own_options(bare) -> None:
+    out = bare.run("--help", "flash").out
+    assert "--no-verify" in out and "--prepare none|halt|reset_halt|reset_init" in out
+    assert "--board" not in bare.run("boards", "--help").out
+
+
+def test_no_server_is_status_3(bare) -> None:
+    path = bare.directory / "nobody.sock"
+    outcome = bare.run("--server", f"unix:{path}", "halt")
+    assert outcome.status == 3
+    assert outcome.error == f"ocdmux: connection_failed: cannot connect to unix:{path}: No such file or directory\n"
+
+
+def test_refused_tcp_connection_is_status_3(bare) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    outcome = bare.run("--server", f"tcp:127.0.0.1:{port}", "halt")
+    assert outcome.status == 3 and "Connection refused" in outcome.error
+
+
+def test_tcp_server(bare) -> None:
+    server = FakeServer()
+    server.on("board.list", {"boards": []})
+    outcome = bare.run("--server", server.url, "boards")
+    server.close()
+    assert (outcome.status, server.problems) == (0, [])
+
+
+def test_default_server_is_the_socket_in_the_runtime_directory(bare, tmp_path: Path) -> None:
+    server = FakeServer(str(tmp_path / "ocdmux.sock"))
+    server.on("board.list", {"boards": []})
+    bare.set(XDG_RUNTIME_DIR=str(tmp_path), OCDMUX_SERVER="")
+    outcome = bare.run("boards")
+    server.close()
+    assert (outcome.status, server.problems) == (0, [])
+
+
+def test_option_comes_before_environment(tool, server, examples) -> None:
+    tool.set(OCDMUX_SERVER="unix:/nonexistent/socket")
+    assert tool.run("boards").status == 3
+    assert tool.run("boards", "--server", server.url).status == 0
+
+
+def test_full_standard_output_is_a_failure(tool, examples) -> None:
+    with open("/dev/full", "wb") as full:
+        process = tool.start("boards", stdout=full)
+        outcome_error = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 1
+    assert outcome_error == "ocdmux: standard output: No space left on device\n"

@@ -1,0 +1,105 @@
+"""A virtual board, OpenOCD and the daemon on top of each other."""
+
+from __future__ import annotations
+
+import random
+import struct
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, List, Optional, Sequence
+
+from protocol_check import Validator
+
+from harness.client import Client
+from harness.paths import VBOARD_CONFIG
+from harness.processes import Daemon, OpenOcd, Vboard
+
+FLASH_BASE = 0x08000000
+RAM_BASE = 0x20000000
+KIB = 1024
+
+
+def make_image(size: int, ram_size: int = 20 * KIB, seed: int = 1) -> bytes:
+    """Random bytes behind a vector table whose reset handler, at 0x40, is `b .`: the core runs for ever."""
+    body = bytearray(random.Random(seed).randbytes(size))
+    body[0:64] = struct.pack("<16I", RAM_BASE + ram_size, *([FLASH_BASE + 0x41] * 15))
+    body[64:66] = b"\xfe\xe7"
+    return bytes(body)
+
+
+class Stack:
+    """The three processes, and the clients that tests open. A context manager; all ends with it, newest first."""
+
+    def __init__(
+        self,
+        directory: Path,
+        validator: Validator,
+        *,
+        flash_size: int = 128 * KIB,
+        ram_size: int = 20 * KIB,
+        image: Optional[bytes] = None,
+        vboard_flags: Sequence[str] = (),
+        openocd_config: Path = VBOARD_CONFIG,
+        openocd_then: Sequence[str] = (),
+        daemon_flags: Sequence[str] = (),
+        config: Optional[str] = None,
+    ) -> None:
+        """`image` is what the flash holds at power-on (None: blank). `config` is the text of a configuration file for the
+        daemon, in which %PORT% stands for OpenOCD's; without one the daemon gets flags."""
+        self.directory = directory
+        self.validator = validator
+        self.flash_size = flash_size
+        self.ram_size = ram_size
+        self.openocd_config = openocd_config
+        self.openocd_then = list(openocd_then)
+        self.clients: List[Client] = []
+        self._exit = ExitStack()
+        with ExitStack() as undo:
+            flags = ["--flash-size", str(flash_size), "--ram-size", str(ram_size), *vboard_flags]
+            if image is not None:
+                (directory / "image.bin").write_bytes(image)
+                flags += ["--image", str(directory / "image.bin")]
+            self.vboard = undo.enter_context(Vboard(directory, flags))
+            self.openocd = OpenOcd(self.vboard.port, config=openocd_config, then=openocd_then)
+            undo.callback(lambda: self.openocd.stop())
+            self.tcl_port = self.openocd.port
+            self.daemon = undo.enter_context(Daemon(self._daemon_flags(daemon_flags, config)))
+            undo.callback(self._close_clients)
+            self._exit = undo.pop_all()
+
+    def _daemon_flags(self, flags: Sequence[str], config: Optional[str]) -> List[str]:
+        listen = ["--listen", "tcp:127.0.0.1:0"]
+        if config is None:
+            return ["--openocd", f"127.0.0.1:{self.tcl_port}", *listen, *flags]
+        path = self.directory / "ocdmuxd.json"
+        path.write_text(config.replace("%PORT%", str(self.tcl_port)))
+        return ["--config", str(path), *listen, *flags]
+
+    def client(self, **options: Any) -> Client:
+        """A new connection to the daemon, closed with the stack at the latest."""
+        client = Client(self.daemon.address, self.validator, **options)
+        self.clients.append(client)
+        return client
+
+    def restart_openocd(self) -> None:
+        """OpenOCD anew, on the port that it had, after openocd.kill() or .stop()."""
+        self.openocd = OpenOcd(self.vboard.port, self.tcl_port, self.openocd_config, then=self.openocd_then)
+
+    def assert_alive(self) -> None:
+        """Raises AssertionError where one of the processes has ended."""
+        for name, process in (("vboard", self.vboard), ("openocd", self.openocd), ("ocdmuxd", self.daemon)):
+            assert process.alive, f"{name} has ended:\n{process.tail()}"
+
+    def _close_clients(self) -> None:
+        for client in self.clients:
+            client.close()
+
+    def close(self) -> None:
+        """Ends everything; raises AssertionError where the daemon, still alive, does not end with status 0."""
+        self._exit.close()
+
+    def __enter__(self) -> "Stack":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

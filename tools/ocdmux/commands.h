@@ -1,0 +1,62 @@
+/*
+ * The commands, each in the file that its group is named after (cmd_*.c), and their options. Each makes its
+ * requests, prints what came of them and returns the exit status; whatever fails has been reported on stderr
+ * by then.
+ */
+#ifndef OCDMUX_TOOL_COMMANDS_H
+#define OCDMUX_TOOL_COMMANDS_H
+
+#include "command.h"
+#include "session.h"
+
+/* cmd_flash.c */
+extern const struct option cmd_flash_options[];
+extern const struct option cmd_verify_options[];
+enum status cmd_flash(struct session *session);
+enum status cmd_verify(struct session *session);
+
+/* cmd_memory.c */
+extern const struct option cmd_read_options[];
+extern const struct option cmd_write_options[];
+extern const struct option cmd_physical_options[];
+enum status cmd_read(struct session *session);
+enum status cmd_write(struct session *session);
+enum status cmd_hexdump(struct session *session);
+
+/* cmd_search.c */
+extern const struct option cmd_search_options[];
+enum status cmd_search(struct session *session);
+
+/* cmd_transfer.c */
+extern const struct option cmd_dump_options[];
+enum status cmd_dump(struct session *session);
+enum status cmd_load_bytes(struct session *session);
+
+/* cmd_target.c */
+enum status cmd_halt(struct session *session);
+enum status cmd_resume(struct session *session);
+enum status cmd_reset(struct session *session);
+enum status cmd_targets(struct session *session);
+
+/* cmd_bank.c */
+enum status cmd_banks(struct session *session);
+enum status cmd_info(struct session *session);
+
+/* cmd_board.c */
+enum status cmd_status(struct session *session);
+enum status cmd_boards(struct session *session);
+enum status cmd_stats(struct session *session);
+
+/* cmd_operation.c */
+enum status cmd_operations(struct session *session);
+enum status cmd_wait(struct session *session);
+enum status cmd_cancel(struct session *session);
+
+/* cmd_events.c */
+enum status cmd_events(struct session *session);
+
+/* cmd_raw.c */
+enum status cmd_call(struct session *session);
+enum status cmd_openocd(struct session *session);
+
+#endif

@@ -1,0 +1,125 @@
+/* ocdmux, the command line: the table of commands and the choice among them. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "help.h"
+#include "options.h"
+
+static const struct command commands[] = {
+    {"flash", "FILE", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_flash_options,
+     "program a binary image into flash",
+     "FILE is a raw binary image, '-' for standard input. It travels in one request, so it has to fit into "
+     "one:\n"
+     "the server says how much that is, and a larger file is refused before anything is changed.\n"
+     "After Ctrl-C the error tells what was done and whether the flash still holds what it held before.",
+     cmd_flash},
+    {"verify", "FILE", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_verify_options,
+     "compare flash with a binary image",
+     "Exits with 1 and lists the first differences if the flash holds something else.", cmd_verify},
+    {"read", "ADDRESS [COUNT]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_read_options,
+     "read memory by units of one width",
+     "Each unit is one access of exactly that width. COUNT is the number of units, 1 if it is not given.",
+     cmd_read},
+    {"write", "ADDRESS VALUE...", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_write_options,
+     "write memory by units of one width", "Each value is one access of exactly that width.", cmd_write},
+    {"hexdump", "ADDRESS SIZE", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_physical_options,
+     "show memory as bytes and text", NULL, cmd_hexdump},
+    {"search", "PATTERN START END", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_search_options,
+     "find bytes from START up to, not including, END",
+     "PATTERN is hex digits (spaces between bytes are allowed) unless --text is given. Prints one address a "
+     "line.\n"
+     "Finding nothing is no failure: the exit status is 0, and a note on standard error says so.",
+     cmd_search},
+    {"dump", "ADDRESS SIZE [FILE]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_dump_options,
+     "copy memory into a file",
+     "FILE is on this machine: it is written as FILE.part, checked by size and SHA-256, and then renamed.\n"
+     "'-' writes to standard output. With --on-server the server writes the file, and there is no FILE.",
+     cmd_dump},
+    {"load-bytes", "ADDRESS FILE", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_physical_options,
+     "write a file into memory",
+     "FILE is on this machine, '-' for standard input. A large one goes in several requests; with --json "
+     "each\n"
+     "one's result is a line. Not for flash: see 'flash'.",
+     cmd_load_bytes},
+    {"write-bytes", "ADDRESS FILE", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_physical_options,
+     "the same as load-bytes", NULL, cmd_load_bytes},
+    {"halt", "", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL, "halt the target", NULL, cmd_halt},
+    {"resume", "[ADDRESS]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL,
+     "let the target run on, or from ADDRESS", NULL, cmd_resume},
+    {"reset", "[run|halt|init]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL,
+     "reset every target of the board", "The targets run afterwards unless something else is said.",
+     cmd_reset},
+    {"targets", "", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL, "list the board's targets", NULL,
+     cmd_targets},
+    {"banks", "", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL, "list the board's flash banks", NULL,
+     cmd_banks},
+    {"info", "[BANK]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL,
+     "show a flash bank's sectors and protection", "BANK is its number, 0 if it is not given.", cmd_info},
+    {"status", "", COMMAND_TAKES_BOARD, NULL, "show what the board and its link are doing", NULL, cmd_status},
+    {"boards", "", 0, NULL, "list the server's boards", NULL, cmd_boards},
+    {"stats", "", 0, NULL, "show the server's counters", NULL, cmd_stats},
+    {"operations", "", COMMAND_TAKES_BOARD, NULL, "list operations, running and ended", NULL, cmd_operations},
+    {"wait", "OPERATION", 0, NULL, "wait until an operation has ended and show its result",
+     "Waits as long as it takes unless --timeout is given. Exits with 1 if the operation failed or was "
+     "cancelled.\n"
+     "Ctrl-C ends the waiting, not the operation.",
+     cmd_wait},
+    {"cancel", "OPERATION", 0, NULL, "cancel an operation", NULL, cmd_cancel},
+    {"events", "[TOPIC...]", COMMAND_TAKES_BOARD, NULL, "print events as they happen, until Ctrl-C",
+     "Topics are target, link and operation; all of them if none is given. With --json the first line is "
+     "the\n"
+     "result of the subscription and each further one the parameters of an event.",
+     cmd_events},
+    {"call", "METHOD [JSON-PARAMS]", 0, NULL, "call a method of the protocol and print its result",
+     "JSON-PARAMS is an object, sent as it is; '-' reads it from standard input.", cmd_call},
+    {"openocd", "COMMAND...", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET | COMMAND_REST, NULL,
+     "run an OpenOCD command (needs the role admin)",
+     "Several words are joined by spaces. Options of ocdmux stand before the first word.", cmd_openocd},
+    {NULL, "", 0, NULL, NULL, NULL, NULL},
+};
+
+/* A result that could not be written is no success. */
+static enum status main_flush(enum status status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return status;
+    }
+    fprintf(stderr, "ocdmux: standard output: %s\n", strerror(errno));
+    return status == STATUS_OK ? STATUS_FAILED : status;
+}
+
+static enum status main_run(const struct arguments *arguments)
+{
+    struct session session;
+    if (options_has(arguments, "help")) {
+        if (arguments->command != NULL) {
+            help_print_command(arguments->command);
+        } else {
+            help_print(commands);
+        }
+        return STATUS_OK;
+    }
+    if (options_has(arguments, "version")) {
+        puts("ocdmux " OCDMUX_VERSION);
+        return STATUS_OK;
+    }
+    if (!session_init(&session, arguments)) {
+        return STATUS_USAGE;
+    }
+    enum status status = arguments->command->run(&session);
+    session_fini(&session);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments;
+    enum status status = STATUS_USAGE;
+    if (options_parse(&arguments, commands, argc, argv)) {
+        status = main_flush(main_run(&arguments));
+    }
+    options_fini(&arguments);
+    return (int)status;
+}

@@ -1,0 +1,340 @@
+/* Requests and their reports. */
+#include "session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "interrupt.h"
+#include "print.h"
+
+#define SESSION_CLIENT_NAME "ocdmux " OCDMUX_VERSION
+/* How long a server may take for hello, which it answers without asking a board. */
+#define SESSION_HELLO_MS 10000u
+/* How much longer than --timeout to wait for the server's own answer to it. */
+#define SESSION_GRACE_MS 1000u
+/* The cleanup after a cancel may have to end an erase. */
+#define SESSION_CANCEL_WAIT_MS 30000u
+/* What a server takes that does not say. */
+#define SESSION_MAX_LINE_BYTES ((uint64_t)8 << 20)
+/* A line's room for everything but the data. */
+#define SESSION_ENVELOPE_BYTES 2048u
+
+bool session_init(struct session *session, const struct arguments *arguments)
+{
+    *session = (struct session){.arguments = arguments};
+    session->json = options_has(arguments, "json");
+    return options_number(arguments, "timeout", NUMBER_PLAIN, 1, SESSION_LONGEST_TIMEOUT_MS,
+                          &session->timeout_ms);
+}
+
+void session_fini(struct session *session)
+{
+    ocdmux_close(session->connection);
+    session->connection = NULL;
+}
+
+/* --- reports --- */
+
+/* OpenOCD's words, each of their lines behind two spaces. */
+static void session_print_openocd(long code, const char *line)
+{
+    size_t length = strlen(line);
+    while (length > 0 && strchr("\r\n", line[length - 1]) != NULL) {
+        length--;
+    }
+    struct strbuf text = STRBUF_INIT;
+    print_escape(&text, line, length, false);
+    fprintf(stderr, "  OpenOCD (%ld)%s", code, length > 0 ? ": " : "");
+    for (const char *next = strbuf_text(&text); *next != '\0'; next++) {
+        fputc(*next, stderr);
+        if (*next == '\n') {
+            fputs("    ", stderr);
+        }
+    }
+    fputc('\n', stderr);
+    strbuf_fini(&text);
+}
+
+static void session_report_details(const cJSON *details)
+{
+    const cJSON *detail = NULL;
+    cJSON_ArrayForEach(detail, details)
+    {
+        char *text = cJSON_IsString(detail) ? NULL : cJSON_PrintUnformatted(detail);
+        fputs("  ", stderr);
+        print_field(stderr, detail->string);
+        fputs(": ", stderr);
+        print_field(stderr, text != NULL ? text : cJSON_GetStringValue(detail));
+        fputc('\n', stderr);
+        cJSON_free(text);
+    }
+}
+
+static enum status session_status_of(const struct ocdmux_error *error)
+{
+    if (ocdmux_error_is(error, OCDMUX_KIND_CONNECTION_FAILED) ||
+        ocdmux_error_is(error, OCDMUX_KIND_CONNECTION_LOST) || ocdmux_error_is(error, OCDMUX_KIND_PROTOCOL)) {
+        return STATUS_NO_CONNECTION;
+    }
+    bool usage = error->local && ocdmux_error_is(error, OCDMUX_KIND_INVALID_PARAMS);
+    return usage ? STATUS_USAGE : STATUS_FAILED;
+}
+
+enum status session_report(struct session *session, struct ocdmux_error *error)
+{
+    fflush(stdout);
+    fputs("ocdmux: ", stderr);
+    print_field(stderr, error->kind);
+    fputs(": ", stderr);
+    print_field(stderr, error->message);
+    fputc('\n', stderr);
+    if (error->has_openocd) {
+        session_print_openocd(error->openocd_code, error->openocd_text);
+    }
+    session_report_details(error->details);
+    session->status = session_status_of(error);
+    ocdmux_error_fini(error);
+    return session->status;
+}
+
+enum status session_report_own(struct session *session, const char *kind, const char *format, ...)
+{
+    struct strbuf text = STRBUF_INIT;
+    va_list values;
+    va_start(values, format);
+    strbuf_appendv(&text, format, values);
+    va_end(values);
+    fflush(stdout);
+    fprintf(stderr, "ocdmux: %s: ", kind);
+    print_field(stderr, strbuf_text(&text));
+    fputc('\n', stderr);
+    strbuf_fini(&text);
+    session->status = STATUS_FAILED;
+    return STATUS_FAILED;
+}
+
+enum status session_report_openocd_failure(struct session *session, long code, const char *text)
+{
+    (void)session_report_own(session, "openocd_error", "the command failed");
+    session_print_openocd(code, text);
+    return STATUS_FAILED;
+}
+
+enum status session_report_result(struct session *session, const char *method)
+{
+    (void)session_report_own(session, OCDMUX_KIND_PROTOCOL, "the result of %s is not what the protocol says",
+                             method);
+    session->status = STATUS_NO_CONNECTION;
+    return STATUS_NO_CONNECTION;
+}
+
+void session_note_disturbed(const cJSON *result)
+{
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(result, "disturbed"))) {
+        fputs("note: the board was changed while this was read\n", stderr);
+    }
+}
+
+/* --- connecting --- */
+
+static bool session_hello(struct session *session)
+{
+    struct ocdmux_result result = OCDMUX_RESULT_INIT;
+    struct ocdmux_error error = OCDMUX_ERROR_INIT;
+    const char *token = getenv("OCDMUX_TOKEN");
+    uint64_t limit = session->timeout_ms == 0 ? SESSION_HELLO_MS : session->timeout_ms + SESSION_GRACE_MS;
+    if (!ocdmux_hello(session->connection, SESSION_CLIENT_NAME, token, limit, &result, &error)) {
+        (void)session_report(session, &error);
+        return false;
+    }
+    const cJSON *limits = cJSON_GetObjectItemCaseSensitive(result.json, "limits");
+    if (!ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(limits, "max_line_bytes"),
+                         &session->max_line_bytes)) {
+        session->max_line_bytes = SESSION_MAX_LINE_BYTES;
+    }
+    if (!ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(limits, "max_inline_bytes"),
+                         &session->max_inline_bytes)) {
+        session->max_inline_bytes = UINT64_MAX;
+    }
+    ocdmux_result_fini(&result);
+    return true;
+}
+
+bool session_connect(struct session *session)
+{
+    struct ocdmux_error error = OCDMUX_ERROR_INIT;
+    if (session->connection != NULL) {
+        return true;
+    }
+    const char *server = options_value(session->arguments, "server");
+    if (!ocdmux_open(server, session->timeout_ms, &session->connection, &error)) {
+        bool usage = ocdmux_error_is(&error, OCDMUX_KIND_INVALID_PARAMS);
+        if (usage) {
+            (void)options_complain(session->arguments, "%s", error.message);
+            ocdmux_error_fini(&error);
+            session->status = STATUS_USAGE;
+        } else {
+            (void)session_report(session, &error);
+        }
+        return false;
+    }
+    if (!session_hello(session)) {
+        return false;
+    }
+    /* Only from here on is there anything to cancel; before, Ctrl-C just ends the program. */
+    int interrupts = interrupt_catch();
+    if (interrupts < 0) {
+        (void)session_report_own(session, "system_error", "no pipe for signals: %s", strerror(errno));
+        return false;
+    }
+    ocdmux_set_interrupt_fd(session->connection, interrupts);
+    return true;
+}
+
+uint64_t session_inline_room(const struct session *session)
+{
+    uint64_t line = session->max_line_bytes < SESSION_ENVELOPE_BYTES
+                        ? 0
+                        : session->max_line_bytes - SESSION_ENVELOPE_BYTES;
+    uint64_t room = line / 4 * 3;
+    return room < session->max_inline_bytes ? room : session->max_inline_bytes;
+}
+
+/* --- requests --- */
+
+static void session_add_option(const struct session *session, cJSON *params, const char *name)
+{
+    const char *value = options_value(session->arguments, name);
+    if (value != NULL) {
+        cJSON_AddStringToObject(params, name, value);
+    }
+}
+
+cJSON *session_plain_params(const struct session *session)
+{
+    cJSON *params = cJSON_CreateObject();
+    session_add_option(session, params, "board");
+    return params;
+}
+
+cJSON *session_board_params(const struct session *session)
+{
+    cJSON *params = session_plain_params(session);
+    session_add_option(session, params, "target");
+    if (session->timeout_ms != 0) {
+        ocdmux_json_add_u64(params, "timeout_ms", session->timeout_ms);
+    }
+    return params;
+}
+
+cJSON *session_long_params(const struct session *session)
+{
+    cJSON *params = session_board_params(session);
+    if (session->timeout_ms == 0) {
+        ocdmux_json_add_u64(params, "timeout_ms", SESSION_LONGEST_TIMEOUT_MS);
+    }
+    return params;
+}
+
+/* What the handlers of a request need. */
+struct session_request {
+    struct session *session;
+    struct session_extra extra;
+};
+
+static bool session_notified(void *arg, const struct ocdmux_notification *notification)
+{
+    const struct session_extra *extra = &((struct session_request *)arg)->extra;
+    if (strcmp(notification->method, "progress") == 0) {
+        if (extra->progress != NULL) {
+            progress_take(extra->progress, notification->params);
+        }
+        return true;
+    }
+    return extra->data == NULL || extra->data(extra->data_arg, notification);
+}
+
+static void session_cancelling(void *arg)
+{
+    struct session_request *request = arg;
+    request->session->interrupted = true;
+    if (request->extra.progress != NULL) {
+        progress_end(request->extra.progress);
+    }
+    fputs("ocdmux: cancelling; once more to stop waiting\n", stderr);
+}
+
+static void session_report_call(struct session *session, const struct session_extra *extra,
+                                struct ocdmux_error *error)
+{
+    bool unknown = error->local || ocdmux_error_is(error, "outcome_unknown");
+    (void)session_report(session, error);
+    if (unknown && extra->progress != NULL && extra->progress->operation[0] != '\0') {
+        fputs("  'ocdmux wait ", stderr);
+        print_field(stderr, extra->progress->operation);
+        fputs("' tells how it ends\n", stderr);
+    }
+}
+
+bool session_call_text(struct session *session, const char *method, const char *params,
+                       const struct session_extra *extra, struct ocdmux_result *ret_result)
+{
+    struct session_request request = {.session = session};
+    struct ocdmux_error error = OCDMUX_ERROR_INIT;
+    if (!session_connect(session)) {
+        return false;
+    }
+    if (extra != NULL) {
+        request.extra = *extra;
+    }
+    struct ocdmux_call_options options = {
+        .cancel_wait_ms = SESSION_CANCEL_WAIT_MS,
+        .progress = request.extra.progress != NULL,
+        .notify = session_notified,
+        .cancelling = session_cancelling,
+        .arg = &request,
+    };
+    if (session->timeout_ms != 0) {
+        options.timeout_ms = session->timeout_ms + SESSION_GRACE_MS;
+    }
+    bool good = ocdmux_call_text(session->connection, method, params, &options, ret_result, &error);
+    if (request.extra.progress != NULL) {
+        progress_end(request.extra.progress);
+    }
+    if (!good) {
+        session_report_call(session, &request.extra, &error);
+    }
+    return good;
+}
+
+bool session_call(struct session *session, const char *method, cJSON *take_params,
+                  const struct session_extra *extra, struct ocdmux_result *ret_result)
+{
+    char *text = cJSON_PrintUnformatted(take_params);
+    cJSON_Delete(take_params);
+    bool good = session_call_text(session, method, text, extra, ret_result);
+    cJSON_free(text);
+    return good;
+}
+
+enum status session_show(struct session *session, const char *method, cJSON *take_params,
+                         const struct session_extra *extra, session_show_fn *show, void *arg)
+{
+    struct ocdmux_result result = OCDMUX_RESULT_INIT;
+    if (!session_call(session, method, take_params, extra, &result)) {
+        return session->status;
+    }
+    enum status status = STATUS_OK;
+    if (session->json) {
+        print_json(stdout, result.text, result.length);
+    } else if (!show(arg, result.json)) {
+        status = session_report_result(session, method);
+    }
+    ocdmux_result_fini(&result);
+    return status;
+}
