@@ -36,7 +36,7 @@ _CHOICES = {
     ("notify", "where"): ("before", "after"),
 }
 _COMMON = ("cmd", "action", "match", "nth", "times", "at")
-_RE_ENVELOPE = re.compile(rb'(apply \{s \{.*?\}\} ")(.*)"\Z', re.S)
+_RE_ENVELOPE = re.compile(rb'apply \{s \{.*?\}\} "', re.S)
 _RE_HEADER = re.compile(rb"\0(\S+) (-?\d+) (\d+) (\d+) (\d+):")
 
 
@@ -147,28 +147,35 @@ class Faults:
         self.rules.append(rule)
         return rule.number
 
-    def take(self, inner: str, count: int) -> List[Rule]:
-        """The rules that hit this command; spent rules are forgotten."""
+    def take(self, line: bytes, count: int) -> List[Rule]:
+        """The rules that hit this command, the `count`th; spent rules are forgotten."""
         if not self.rules:
             return []
+        inner = inner_script(line)
         hit = [rule for rule in self.rules if rule.applies(inner, count)]
         if hit:
             self.rules = [rule for rule in self.rules if not rule.spent()]
         return hit
 
 
-def inner_script(line: bytes) -> str:
-    """The script inside an envelope, or the whole command when it is in none."""
+def inner_script(line: bytes, limit: int = 0) -> str:
+    """The script inside an envelope, or the whole command when it is in none.
+
+    With a limit, what comes after so many bytes is left out.
+    """
     match = _RE_ENVELOPE.match(line)
-    if match is None:
-        return line.decode("latin-1")
-    return unescape(match.group(2).decode("latin-1"))
+    if match is None or not line.endswith(b'"'):
+        return (line[:limit] if limit else line).decode("latin-1")
+    end = len(line) - 1
+    if limit:
+        end = min(end, match.end() + limit)
+    return unescape(line[match.end():end].decode("latin-1"))
 
 
 def replace_inner(line: bytes, script: bytes) -> bytes:
     """The command with another (plain, harmless) script inside."""
     match = _RE_ENVELOPE.match(line)
-    return script if match is None else match.group(1) + script + b'"'
+    return script if match is None else match.group() + script + b'"'
 
 
 def wrong_nonce(reply: bytes, nonce: str) -> bytes:

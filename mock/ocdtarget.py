@@ -8,7 +8,6 @@ from typing import List, Optional
 from ocdargs import number, on_off, parse, words_of
 from ocdbase import (
     CLOSE_CONNECTION,
-    FAIL,
     SYNTAX_ERROR,
     TARGET_NOT_HALTED,
     OpenOCD,
@@ -432,4 +431,3 @@ COMMANDS = {
     "vb.cpu curstate": _curstate, "vb.cpu was_examined": _was_examined, "vb.cpu cget": _cget,
     "vb.cpu get_reg": _get_reg, "vb.cpu set_reg": _set_reg,
 }
-__all__ = ["COMMANDS", "FAIL", "arch_state", "enter_halt", "poll_target"]

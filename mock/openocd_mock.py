@@ -46,7 +46,8 @@ first connection is accepted, and one that fails ends the program with status 1.
     {"cmd": "restart"}           after a crash: listen again on the same port
     {"cmd": "drop"}              close every TCL connection
     {"cmd": "version", "text": T}        what `version` says from now on
-    {"cmd": "stats", "last": N}  counts, the last N (20) of at most 1000 logged "scripts", state
+    {"cmd": "stats", "last": N}  counts, state, and the last N (20) "scripts": of each inner script
+                                 up to 4096 bytes, of at most 1000 scripts
     {"cmd": "reset_counters"}    counts and log start again
     {"cmd": "wait", "commands": N, "connections": N, "stalled": B, "timeout_ms": 5000}
                                  answers when all that is named holds (at least N commands,
@@ -64,6 +65,11 @@ first connection is accepted, and one that fails ends the program with status 1.
     {"cmd": "notify", "frames": [T]}     send text frames to every TCL connection
     {"cmd": "shutdown"}          end the program
 
+Left out: working areas (flash is written half-word by half-word, as without one, but
+at once), ELF images, and a core that computes; see ocdtarget.py, ocdflash.py and
+their neighbours for the commands there are.  tests/mock/test_differential.py holds
+every answer against real OpenOCD on the virtual board.
+
 OpenOCD serves one command at a time, and so does this: while a command waits, or
 a client does not read its reply, no other TCL connection is served or accepted.
 The control port always is.
@@ -75,6 +81,7 @@ import argparse
 import collections
 import json
 import os
+import re
 import selectors
 import signal
 import socket
@@ -93,6 +100,7 @@ from tclmini import TclError  # noqa: E402
 
 LINE_MAX = 4194302
 LINE_TOO_LONG = b"line too long\n\0"
+SCRIPT_LOGGED = 4096
 CONTROL_LINE_MAX = 8 * 1024 * 1024
 POLL_PERIOD = 0.1
 _READ = 65536
@@ -272,12 +280,13 @@ class Server:
 
     def crash(self) -> None:
         """Close every TCL connection and the port, and lose what an OpenOCD process holds."""
-        for connection in list(self.tcl):
-            connection.close(reset=True)
+        # The port first: a client may connect again as soon as it sees the end.
         if self.listener is not None:
             self._watch(self.listener, 0, None)
             self.listener.close()
             self.listener = None
+        for connection in list(self.tcl):
+            connection.close(reset=True)
         self.ocd.forget()
 
     def restart(self) -> None:
@@ -368,10 +377,9 @@ class Server:
 
     def serve(self, connection: TclConnection, line: bytes) -> None:
         """Start serving one command."""
-        inner = mockfaults.inner_script(line)
         self.commands += 1
-        self.scripts.append(inner)
-        rules = self.faults.take(inner, self.commands)
+        self.scripts.append(mockfaults.inner_script(line, SCRIPT_LOGGED))
+        rules = self.faults.take(line, self.commands)
         if rules:
             self.serving = self._faulty(connection, line, rules)
             self.advance()
@@ -427,8 +435,7 @@ class Server:
         yield from self._answer(connection, reply, rules)
 
     def _arm(self, line: bytes, params: Dict) -> bytes:
-        import re
-
+        """Make the command fail as the rule says; returns the command to run."""
         if params["command"]:
             self.ocd.failures.append(
                 (re.compile(params["command"], re.S), params["code"], params["text"], params["log"])
@@ -503,6 +510,9 @@ class Server:
         if self.serving is None and now >= self.poll_at:
             self.poll_at = now + POLL_PERIOD
             self.ocd.poll()
+
+    def _answer_waiters(self) -> None:
+        now = time.monotonic()
         for waiter in list(self.waiters):
             reply = waiter.check(self, now)
             if reply is not None:
@@ -544,6 +554,7 @@ class Server:
                     data()
             self._timers()
             self._input()
+            self._answer_waiters()
 
     def close(self) -> None:
         """Flush what can be flushed and close everything."""

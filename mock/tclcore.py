@@ -24,6 +24,7 @@ from tclmini import (
     to_dict,
     wrong_args,
 )
+from tclglob import glob_match
 from tclnumber import to_int, to_int_expression
 from tclparse import join_list, parse_subst, split_list
 
@@ -169,8 +170,6 @@ def _lmap(interp: Interp, argv: List[str]) -> str:
 
 
 def _switch(interp: Interp, argv: List[str]) -> str:
-    import tclstring
-
     at, mode = 1, "-exact"
     while at < len(argv) and argv[at].startswith("-"):
         if argv[at] == "--":
@@ -197,7 +196,7 @@ def _switch(interp: Interp, argv: List[str]) -> str:
         if (
             (pattern == "default" and last)
             or (mode == "-exact" and pattern == value)
-            or (mode == "-glob" and tclstring.glob_match(pattern, value))
+            or (mode == "-glob" and glob_match(pattern, value))
         ):
             while clauses[index + 1] == "-":
                 index += 2
@@ -462,7 +461,7 @@ def _uplevel(interp: Interp, argv: List[str]) -> str:
 def _link(interp: Interp, frame: Frame, other: str, mine: str) -> None:
     if frame is interp.frame and other == mine:
         raise TclError("can't upvar from variable to itself")
-    where, name = interp._find(other, frame)
+    where, name = interp.owner(other, frame)
     if interp.frame is where and name == mine:
         raise TclError("can't upvar from variable to itself")
     if isinstance(interp.frame.vars.get(mine), str):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
-import tempfile
+import string
 from typing import IO, Dict, List
 
 from tclmini import Interp, Proc, TclError, wrong_args
@@ -17,6 +18,7 @@ from tclnumber import to_int
 from tclparse import make_src
 
 MAX_OPEN = 512
+_LETTERS = string.ascii_letters + string.digits
 
 
 def path_bytes(path: str) -> bytes:
@@ -316,14 +318,24 @@ def _file_mkdir(words: List[str]) -> str:
 
 
 def _file_tempfile(words: List[str]) -> str:
+    """A new empty file; the six X that end the template become something unused."""
     template = path_bytes(words[0]) if words else b"/tmp/tcl.tmp.XXXXXX"
-    head = template.rstrip(b"X")
-    try:
-        handle, name = tempfile.mkstemp(prefix=os.path.basename(head), dir=os.path.dirname(head))
-    except OSError as error:
-        raise TclError("%s: %s" % (template.decode("latin-1"), os_text(error))) from None
-    os.close(handle)
-    return name.decode("latin-1")
+    head = template[:-6]
+    number = errno.EINVAL
+    for _ in range(100):
+        if not template.endswith(b"XXXXXX"):
+            break
+        name = head + "".join(secrets.choice(_LETTERS) for _ in range(6)).encode()
+        try:
+            os.close(os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            return name.decode("latin-1")
+        except FileExistsError:
+            continue
+        except OSError as error:
+            template = name
+            number = error.errno or number
+            break
+    raise TclError("%s: %s" % (template.decode("latin-1"), os.strerror(number)))
 
 
 _FILE_SUBS = {

@@ -7,6 +7,7 @@ from typing import Callable, Dict, List
 
 from tclcore import concat
 from tclmini import Interp, TclError, wrong_args
+from tclglob import glob_match
 from tclnumber import parse_int, to_int
 from tclparse import join_list, split_list
 
@@ -103,8 +104,6 @@ def _lrepeat(interp: Interp, argv: List[str]) -> str:
 
 
 def _lsearch(interp: Interp, argv: List[str]) -> str:
-    import tclstring
-
     words = argv[1:]
     exact = glob = False
     while len(words) > 2 and words[0].startswith("-"):
@@ -118,7 +117,7 @@ def _lsearch(interp: Interp, argv: List[str]) -> str:
             " list value",
         )
     for position, item in enumerate(split_list(words[0])):
-        if item == words[1] or (not exact and tclstring.glob_match(words[1], item)):
+        if item == words[1] or (not exact and glob_match(words[1], item)):
             return str(position)
     return "-1"
 

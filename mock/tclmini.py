@@ -14,11 +14,11 @@ from typing import Callable, Dict, List, Optional, Tuple, Union
 from tclparse import (
     Script,
     Src,
+    TclError,
     W_CMD,
     W_ELEM,
     W_EXPAND,
     W_EXPR,
-    W_JOIN,
     W_VAR,
     Word,
     join_list,
@@ -40,15 +40,6 @@ _CACHE_ENTRIES = 512
 _CACHE_TEXT = 16384
 
 Command = Callable[["Interp", List[str]], str]
-
-
-class TclError(Exception):
-    """A command that ended with a code other than OK, and its result text."""
-
-    def __init__(self, result: str = "", code: int = ERROR) -> None:
-        super().__init__(result, code)
-        self.result = result
-        self.code = code
 
 
 class TailCall(Exception):
@@ -144,6 +135,7 @@ class Interp:
         self.error_proc = ""
         self._cache: Dict[object, Script] = {}
         self._place: List[Tuple[Script, int]] = []
+        # These import this module.
         import tclcore
         import tclexpr
         import tclfile
@@ -154,6 +146,8 @@ class Interp:
             self.commands.update(module.COMMANDS)
         self.builtins = frozenset(self.commands)
         self.files = tclfile.Files()
+        self._evaluate = tclexpr.evaluate
+        self._truth = tclexpr.truth
 
     # --- evaluation --------------------------------------------------------
 
@@ -397,7 +391,8 @@ class Interp:
 
     # --- variables ---------------------------------------------------------
 
-    def _find(self, name: str, frame: Optional[Frame]) -> Tuple[Frame, str]:
+    def owner(self, name: str, frame: Optional[Frame]) -> Tuple[Frame, str]:
+        """The frame and the name there that a name means, links followed."""
         frame = frame or self.frame
         if name.startswith("::"):
             frame, name = self.top, name.lstrip(":")
@@ -436,7 +431,7 @@ class Interp:
 
     def find_var(self, name: str, frame: Optional[Frame] = None) -> Optional[str]:
         """Value of a variable, or None."""
-        where, plain = self._find(name, frame)
+        where, plain = self.owner(name, frame)
         value = where.vars.get(plain)
         if value is None:
             element = self._elem_name(plain)
@@ -458,7 +453,7 @@ class Interp:
 
     def set_var(self, name: str, value: str, frame: Optional[Frame] = None) -> str:
         """Set a variable or an array element; returns the value."""
-        where, plain = self._find(name, frame)
+        where, plain = self.owner(name, frame)
         element = self._elem_name(plain)
         if element:
             owner = self.find_var(element[0], where)
@@ -471,7 +466,7 @@ class Interp:
 
     def unset_var(self, name: str) -> bool:
         """Remove a variable or an array element; false when there was none."""
-        where, plain = self._find(name, None)
+        where, plain = self.owner(name, None)
         if plain in where.vars:
             del where.vars[plain]
             if self.frame is not where:
@@ -516,15 +511,11 @@ class Interp:
 
     def expr(self, text: str) -> str:
         """Value of an expression."""
-        import tclexpr
-
-        return tclexpr.evaluate(self, text)
+        return self._evaluate(self, text)
 
     def expr_bool(self, text: str) -> bool:
         """Truth of an expression."""
-        import tclexpr
-
-        return tclexpr.truth(tclexpr.evaluate(self, text))
+        return self._truth(self._evaluate(self, text))
 
     def place(self) -> Tuple[str, int]:
         """File and line of the command that is running."""

@@ -6,6 +6,8 @@ import math
 import re
 from typing import Optional, Union
 
+from tclparse import TclError
+
 _RE_INT = re.compile(
     r"[ \t\r\f\v\n]*([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[oO]([0-7]+)|0[bB]([01]+)|0[dD]([0-9]+)|([0-9]+))"
     r"[ \t\r\f\v\n]*\Z"
@@ -49,8 +51,6 @@ def to_int(text: str) -> int:
     """The integer that `text` is; TclError in Jim's words when it is none."""
     value = parse_int(text)
     if value is None:
-        from tclmini import TclError
-
         raise TclError('expected integer but got "%s"' % text)
     return value
 
@@ -59,8 +59,6 @@ def to_int_expression(text: str) -> int:
     """As `to_int`, in the words of commands that would take an expression as well."""
     value = parse_int(text)
     if value is None:
-        from tclmini import TclError
-
         raise TclError('expected integer expression but got "%s"' % text)
     return value
 

@@ -43,6 +43,15 @@ _SIMPLE_ESCAPES = {
 }
 
 
+class TclError(Exception):
+    """A command that ended with a code other than OK (1: an error), and its result text."""
+
+    def __init__(self, result: str = "", code: int = 1) -> None:
+        super().__init__(result, code)
+        self.result = result
+        self.code = code
+
+
 class Src(str):
     """A literal that remembers the file and line it was read from, for -errorinfo."""
 

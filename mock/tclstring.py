@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 import re
+import socket
+import time
 from typing import Callable, Dict, List
 
+from tclglob import glob_match
 from tcllist import index_of
 from tclmini import Interp, Proc, TclError, wrong_args
-from tclparse import join_list, parse_script, split_list
 from tclnumber import parse_number, to_int
+from tclparse import join_list, parse_script, split_list
 
 _SPACE = " \t\n\r\f\v\0"
-
-
-def glob_match(pattern: str, text: str, nocase: bool = False) -> bool:
-    """Tcl's glob matching: * ? [set] and backslash."""
-    out = ""
-    pos = 0
-    while pos < len(pattern):
-        char = pattern[pos]
-        pos += 1
-        if char == "*":
-            out += ".*"
-        elif char == "?":
-            out += "."
-        elif char == "[":
-            close = pattern.find("]", pos)
-            close = len(pattern) if close < 0 else close
-            inside = pattern[pos:close].replace("\\", "\\\\")
-            out += "[" + inside + "]" if inside else "(?!)"
-            pos = close + 1
-        elif char == "\\" and pos < len(pattern):
-            out += re.escape(pattern[pos])
-            pos += 1
-        else:
-            out += re.escape(char)
-    flags = re.S | (re.I if nocase else 0)
-    return re.match(out + r"\Z", text, flags) is not None
 
 
 def _options(argv: List[str]) -> "tuple[List[str], bool]":
@@ -291,8 +268,6 @@ def _info(interp: Interp, argv: List[str]) -> str:
     if sub == "script":
         return interp.place()[0]
     if sub == "hostname":
-        import socket
-
         return socket.gethostname()
     if sub in ("exists", "commands", "procs", "body", "args", "level"):
         raise wrong_args(argv[:2], _INFO_USAGE.get(sub, "?pattern?"))
@@ -377,8 +352,6 @@ def _substitution(match: "re.Match[str]") -> str:
 
 def _clock(interp: Interp, argv: List[str]) -> str:
     """`clock milliseconds|seconds|microseconds`."""
-    import time
-
     scale = {"seconds": 1, "milliseconds": 1000, "microseconds": 1000000, "clicks": 1000000}
     if len(argv) < 2 or argv[1] not in scale:
         raise TclError(

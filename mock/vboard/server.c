@@ -167,16 +167,22 @@ static void server_drop(struct server *server)
     log_debug("server: adapter gone");
 }
 
-static void server_sleep_owed(struct board *board)
+static struct timespec server_get_timespec(uint64_t microseconds)
 {
-    uint64_t owed = board->delay_owed_us;
+    return (struct timespec){.tv_sec = (time_t)(microseconds / 1000000U),
+                             .tv_nsec = (long)(microseconds % 1000000U) * 1000L};
+}
+
+/* The delays of the accesses just made; a signal ends them. */
+static void server_sleep_owed(const struct server *server)
+{
+    uint64_t owed = server->board->delay_owed_us;
     if (owed == 0) {
         return;
     }
-    board->delay_owed_us = 0;
-    struct timespec delay = {.tv_sec = (time_t)(owed / 1000000U), .tv_nsec = (long)(owed % 1000000U) * 1000L};
-    while (nanosleep(&delay, &delay) != 0 && errno == EINTR) {
-    }
+    server->board->delay_owed_us = 0;
+    struct timespec delay = server_get_timespec(owed);
+    (void)ppoll(NULL, 0, &delay, &server->unblocked);
 }
 
 /* False when the adapter is gone. */
@@ -206,7 +212,7 @@ static bool server_read(struct server *server)
     }
     enum jtag_result result =
         jtag_run(server->board, server->input, (size_t)count, server->output, &server->output_length);
-    server_sleep_owed(server->board);
+    server_sleep_owed(server);
     return server_flush(server) && result == JTAG_CONTINUE;
 }
 
@@ -220,8 +226,7 @@ static uint64_t server_get_microseconds(void)
 /* Wait for the socket, at most for as long as the core has nothing to do; the core's timer sees the time. */
 static int server_wait(struct server *server, struct pollfd *event, uint64_t wait_us)
 {
-    struct timespec limit = {.tv_sec = (time_t)(wait_us / 1000000U),
-                             .tv_nsec = (long)(wait_us % 1000000U) * 1000L};
+    struct timespec limit = server_get_timespec(wait_us);
     if (wait_us == 0 || wait_us == CORE_WAIT_FOREVER) {
         return ppoll(event, 1, wait_us == 0 ? &limit : NULL, &server->unblocked);
     }

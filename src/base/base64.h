@@ -11,8 +11,8 @@
 void base64_encode(struct strbuf *out, const uint8_t *bytes, size_t length);
 
 /*
- * Appends the bytes to `out`. False, with `out` unchanged, for a length that is no multiple of four, a foreign
- * character, misplaced padding, or bits that are not zero behind the last byte.
+ * Appends the bytes to `out`. False, with `out` unchanged, for a length that is no multiple of four, a
+ * foreign character, misplaced padding, or bits that are not zero behind the last byte.
  */
 bool base64_decode(struct strbuf *out, const char *text, size_t length) __attribute__((warn_unused_result));
 

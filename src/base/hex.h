@@ -10,7 +10,8 @@
 
 void hex_encode(struct strbuf *out, const uint8_t *bytes, size_t length);
 
-/* Appends the bytes to `out`. False, with `out` unchanged, for an odd length or a character that is no digit. */
+/* Appends the bytes to `out`. False, with `out` unchanged, for an odd length or a character that is no digit.
+ */
 bool hex_decode(struct strbuf *out, const char *text, size_t length) __attribute__((warn_unused_result));
 
 /* 0 to 15, or -1. */

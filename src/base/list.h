@@ -11,11 +11,11 @@ struct list {
 };
 
 /* The struct that `node` is the member `member` of. */
-#define list_entry(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 #define list_for_each(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
 /* Allows the loop's body to remove `node` (and only it). */
-#define list_for_each_safe(node, following, head)                                                                \
-    for (struct list *node = (head)->next, *following = node->next; node != (head);                              \
+#define list_for_each_safe(node, following, head)                                   \
+    for (struct list *node = (head)->next, *following = node->next; node != (head); \
          node = following, following = node->next)
 
 static inline void list_init(struct list *head)

@@ -1,6 +1,7 @@
 /*
- * The daemon's log: one line an event on standard error, "TIME LEVEL text". Control bytes and bytes above 0x7e
- * that are not valid UTF-8 are escaped as \xNN, so that no client can forge a line. Never tokens or payloads.
+ * The daemon's log: one line an event on standard error, "TIME LEVEL text". Control bytes and bytes above
+ * 0x7e that are not valid UTF-8 are escaped as \xNN, so that no client can forge a line. Never tokens or
+ * payloads.
  */
 #ifndef OCDMUX_BASE_LOG_H
 #define OCDMUX_BASE_LOG_H

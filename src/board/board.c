@@ -235,6 +235,7 @@ static bool make_context(struct op *op, struct op_context *context, struct err *
 
 static void settle(struct op *op, enum op_verdict verdict, struct err *err)
 {
+    sched_turn_over(op);
     switch (verdict) {
     case OP_DONE:
         end_op(op, NULL);
@@ -307,7 +308,8 @@ static void learn_speed(struct op *op, uint64_t bytes, uint64_t elapsed_us)
     if (bytes == 0 || op->command_ms == 0) {
         return;
     }
-    /* Whoever comes while nobody waits has to wait for one longer command; then it is told apart by the queue. */
+    /* Whoever comes while nobody waits has to wait for one longer command; then it is told apart by the
+     * queue. */
     uint64_t command_us = op->command_ms * (op->board->sched.count == 1 ? 2000ull : 1000ull);
     uint64_t want = bytes * command_us / (elapsed_us + 1);
     uint64_t most = (bytes > op->budget ? bytes : op->budget) * BUDGET_GROWTH;
@@ -418,7 +420,7 @@ static void on_kick_timer(void *context)
 
 void board_kick(struct board *board)
 {
-    loop_timer_set(board->kick_timer, 0);
+    kick(board);
 }
 
 /* The link. */
@@ -543,6 +545,7 @@ static void on_survey_timer(void *context)
     if (!board->survey_queued && board_is_up(board)) {
         board->survey_queued = true;
         board_submit(board, &board->own_queue, survey_new(NULL), &survey_owner, board, 0);
+        kick(board);
     }
 }
 
@@ -653,7 +656,6 @@ void board_submit(struct board *board, struct sched_queue *queue, struct op *tak
     board->changers_queued += op->class->changes;
     sched_add(queue, op);
     arm_timer(op);
-    loop_timer_set(board->kick_timer, 0);
 }
 
 void board_cancel(struct op *op)

@@ -70,7 +70,8 @@ void board_queue_init(struct board *board, struct sched_queue *queue, struct sch
 
 /*
  * Queues an operation and takes it over; `owner` hears of its end exactly once, never from inside this call.
- * `timeout_ms` counts from now; 0: none.
+ * It begins with the next board_kick(), which the caller owes once nothing on its stack can be freed any
+ * more. `timeout_ms` counts from now; 0: none.
  */
 void board_submit(struct board *board, struct sched_queue *queue, struct op *take_op,
                   const struct op_owner *owner, void *owner_context, uint64_t timeout_ms);
@@ -78,7 +79,8 @@ void board_submit(struct board *board, struct sched_queue *queue, struct op *tak
 /* Stops at the next step boundary (at once, if no command is in flight). The owner still hears of the end. */
 void board_cancel(struct op *op);
 
-/* Something that `may_run` looks at has changed. */
+/* Runs what may run now: after board_submit(), or when something that `may_run` looks at has changed. May end
+ * operations. */
 void board_kick(struct board *board);
 
 /* Whether the board was changed between the commands of a read. */

@@ -72,3 +72,10 @@ struct op *sched_pick(struct sched *sched, bool (*may_run)(void *context, struct
     }
     return NULL;
 }
+
+void sched_turn_over(struct op *op)
+{
+    struct sched_queue *queue = op->queue;
+    list_move_to_end(&queue->identity->queues, &queue->node);
+    list_move_to_end(&queue->sched->busy, &queue->identity->node);
+}

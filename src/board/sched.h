@@ -54,4 +54,10 @@ void sched_remove(struct op *op);
  */
 struct op *sched_pick(struct sched *sched, bool (*may_run)(void *context, struct op *op), void *context);
 
+/*
+ * The turn of `op`, which is in a queue, is over: whoever came meanwhile goes before its queue and its
+ * identity.
+ */
+void sched_turn_over(struct op *op);
+
 #endif

@@ -1,6 +1,7 @@
 /*
- * How a byte range is cut into accesses: byte accesses only where the ends are not aligned, the widest allowed
- * width between them, and never more than MEMORY_PLAN_MAX_ELEMENTS elements in one access. Pure arithmetic.
+ * How a byte range is cut into accesses: byte accesses only where the ends are not aligned, the widest
+ * allowed width between them, and never more than MEMORY_PLAN_MAX_ELEMENTS elements in one access. Pure
+ * arithmetic.
  */
 #ifndef OCDMUX_MEMORY_PLAN_H
 #define OCDMUX_MEMORY_PLAN_H
@@ -17,10 +18,11 @@ struct memory_access {
 };
 
 /*
- * The first access of the range that starts at `address` and has `size` bytes (1 or more; address + size does not
- * pass 2^64), covering at most about `budget` bytes (at least one element is always taken), no access wider than
- * `max_width` bits. Unaligned ends use the narrower widths that fit (a range from 1 to 8 with max_width 32 is
- * an 8-bit, a 16-bit and a 32-bit access); a caller who wants only byte accesses passes max_width 8.
+ * The first access of the range that starts at `address` and has `size` bytes (1 or more; address + size does
+ * not pass 2^64), covering at most about `budget` bytes (at least one element is always taken), no access
+ * wider than `max_width` bits. Unaligned ends use the narrower widths that fit (a range from 1 to 8 with
+ * max_width 32 is an 8-bit, a 16-bit and a 32-bit access); a caller who wants only byte accesses passes
+ * max_width 8.
  */
 struct memory_access memory_plan_first(uint64_t address, uint64_t size, unsigned max_width, uint64_t budget);
 

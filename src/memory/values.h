@@ -1,6 +1,6 @@
 /*
- * Between the elements that a target gives and the bytes that they stand for: an element of width W in memory of
- * a little- or big-endian target. Pure.
+ * Between the elements that a target gives and the bytes that they stand for: an element of width W in memory
+ * of a little- or big-endian target. Pure.
  */
 #ifndef OCDMUX_MEMORY_VALUES_H
 #define OCDMUX_MEMORY_VALUES_H

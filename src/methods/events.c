@@ -28,7 +28,7 @@ bool method_events_subscribe(struct request *request, struct params_events_subsc
     client->topic_boards |= only != NULL ? 1ull << server_board_index(server, only) : UINT64_MAX;
     struct json_writer *json = request_reply_begin(request);
     write_topics(client->topics, json);
-    json_u64(json, "seq", server->event_seq);
+    json_u64(json, "seq", client->event_seq);
     json_open_object(json, "snapshot");
     json_open_array(json, "boards");
     for (size_t i = 0; i < server->board_count; i++) {

@@ -23,7 +23,7 @@ bool method_flash_banks(struct request *request, struct params_flash_banks *para
 {
     (void)params;
     (void)err;
-    return request_run(request, survey_new(NULL), write_banks);
+    return request_run(request, flash_banks_new(), write_banks);
 }
 
 static void write_protection(struct json_writer *json, enum ocd_protection protection)

@@ -1,6 +1,6 @@
 /*
- * Where to listen or to connect: "tcp:HOST:PORT" ("tcp:[::1]:6670" for IPv6) or "unix:PATH". Host names are looked up
- * when the text is parsed, that is at start: nothing blocks on a name server later.
+ * Where to listen or to connect: "tcp:HOST:PORT" ("tcp:[::1]:6670" for IPv6) or "unix:PATH". Host names are
+ * looked up when the text is parsed, that is at start: nothing blocks on a name server later.
  */
 #ifndef OCDMUX_NET_ADDRESS_H
 #define OCDMUX_NET_ADDRESS_H
@@ -16,7 +16,8 @@ struct net_address {
     char text[256]; /* as given */
 };
 
-/* Fails with invalid_params (a wrong form, an unknown host, a port outside 0 to 65535, a path over 107 bytes). */
+/* Fails with invalid_params (a wrong form, an unknown host, a port outside 0 to 65535, a path over 107
+ * bytes). */
 bool net_address_parse(struct net_address *ret_address, const char *text, struct err *err)
     __attribute__((warn_unused_result));
 /* "HOST:PORT" without a scheme, as `--openocd` takes it; "tcp:HOST:PORT" and "unix:PATH" are taken too. */

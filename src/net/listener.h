@@ -1,4 +1,5 @@
-/* A listening socket. Running out of descriptors pauses accepting for 100 ms and is logged once until it ends. */
+/* A listening socket. Running out of descriptors pauses accepting for 100 ms and is logged once until it
+ * ends. */
 #ifndef OCDMUX_NET_LISTENER_H
 #define OCDMUX_NET_LISTENER_H
 
@@ -11,13 +12,13 @@
 struct net_listener;
 
 /*
- * `accepted` gets a connected, non-blocking, close-on-exec socket and owns it. A Unix socket's path is made with mode
- * 0660 less the umask; a stale socket file that nobody answers on is replaced, any other file is an error. Fails with
- * internal_error, naming the address and the system's reason.
+ * `accepted` gets a connected, non-blocking, close-on-exec socket and owns it. A Unix socket's path is made
+ * with mode 0660 less the umask; a stale socket file that nobody answers on is replaced, any other file is an
+ * error. Fails with internal_error, naming the address and the system's reason.
  */
-bool net_listener_new(struct net_listener **ret_listener, struct loop *loop, const struct net_address *address,
-                      void (*accepted)(void *context, int fd), void *context, struct err *err)
-    __attribute__((warn_unused_result));
+bool net_listener_new(struct net_listener **ret_listener, struct loop *loop,
+                      const struct net_address *address, void (*accepted)(void *context, int fd),
+                      void *context, struct err *err) __attribute__((warn_unused_result));
 /* Closes, and removes a Unix socket's file if it is still the one that was made. */
 void net_listener_free(struct net_listener *listener);
 /* "tcp:127.0.0.1:6670" with the port that the kernel chose where 0 was asked for, or "unix:PATH". */

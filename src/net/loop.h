@@ -1,5 +1,6 @@
 /*
- * The event loop: timers, signals, and a graveyard for what may not be freed under its own callback. One thread.
+ * The event loop: timers, signals, and a graveyard for what may not be freed under its own callback. One
+ * thread.
  */
 #ifndef OCDMUX_NET_LOOP_H
 #define OCDMUX_NET_LOOP_H
@@ -33,7 +34,8 @@ void loop_timer_cancel(struct loop_timer *timer);
 bool loop_timer_is_set(const struct loop_timer *timer);
 
 /* `fire` runs in the loop each time the process gets `number` (SIGTERM, ...). */
-struct loop_signal *loop_signal_new(struct loop *loop, int number, void (*fire)(void *context), void *context);
+struct loop_signal *loop_signal_new(struct loop *loop, int number, void (*fire)(void *context),
+                                    void *context);
 void loop_signal_free(struct loop_signal *signal);
 
 #endif

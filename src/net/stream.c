@@ -26,7 +26,8 @@
 #include "net/loop_event.h"
 #include "net/socket.h"
 
-/* The most that one read takes, and so the most that waits in the buffer while the stream is paused. */
+/* The most that one read takes, and so the most that waits in the buffer while the stream is paused.
+ * libevent 2.1 by itself takes no more than 4 KiB. */
 #define READ_SIZE ((size_t)64 * 1024)
 /* What a peer has sent already is thrown away before a flushed close, up to this much. */
 #define DISCARD_SIZE ((size_t)16 * 1024)

@@ -1,8 +1,9 @@
 /*
- * A connection, read as lines or as raw bytes, with output that is counted so that its owner can bound it. The only
- * user of libevent's bufferevents; TLS will be another way to open one.
+ * A connection, read as lines or as raw bytes, with output that is counted so that its owner can bound it.
+ * The only user of libevent's bufferevents; TLS will be another way to open one.
  *
- * Callbacks run from the loop, never from inside a call of this interface. After net_stream_close() none runs.
+ * Callbacks run from the loop, never from inside a call of this interface. After net_stream_close() none
+ * runs.
  */
 #ifndef OCDMUX_NET_STREAM_H
 #define OCDMUX_NET_STREAM_H
@@ -18,8 +19,8 @@
 struct net_stream;
 
 struct net_stream_handler {
-    /* A line stream: one line without its LF and without a CR before that. NUL-terminated behind `length` (it may hold
-     * NULs too), and gone when the callback returns. Set this or `bytes`, not both. */
+    /* A line stream: one line without its LF and without a CR before that. NUL-terminated behind `length` (it
+     * may hold NULs too), and gone when the callback returns. Set this or `bytes`, not both. */
     void (*line)(void *context, const char *line, size_t length);
     /* A line stream: a line passed the limit. Called once for it, at once; reading goes on behind its LF. */
     void (*line_too_long)(void *context);
@@ -29,21 +30,22 @@ struct net_stream_handler {
     void (*connected)(void *context);
     /* Pending output fell to the low-water mark (net_stream_set_low_water) or below. May be NULL. */
     void (*drained)(void *context);
-    /* The peer will send no more (half-close); everything before it was delivered, a last line without LF was not.
-     * Writing still works. */
+    /* The peer will send no more (half-close); everything before it was delivered, a last line without LF was
+     * not. Writing still works. */
     void (*eof)(void *context);
     /* Connecting, reading or writing failed: nothing works any more, and the owner closes. */
     void (*failed)(void *context, const char *reason);
 };
 
-/* Takes over the connected non-blocking socket `fd`; TCP_NODELAY is set where it applies. `max_line` is the longest
- * line in bytes, without its LF (ignored on byte streams). The handler must outlive the stream. */
+/* Takes over the connected non-blocking socket `fd`; TCP_NODELAY is set where it applies. `max_line` is the
+ * longest line in bytes, without its LF (ignored on byte streams). The handler must outlive the stream. */
 struct net_stream *net_stream_accept(struct loop *loop, int fd, const struct net_stream_handler *handler,
                                      void *context, size_t max_line);
 
 /* Starts to connect; ends in `connected` or `failed`. */
 struct net_stream *net_stream_connect(struct loop *loop, const struct net_address *address,
-                                      const struct net_stream_handler *handler, void *context, size_t max_line);
+                                      const struct net_stream_handler *handler, void *context,
+                                      size_t max_line);
 
 /* Closes at once, dropping pending output; allowed inside callbacks of the stream itself. NULL is allowed. */
 void net_stream_close(struct net_stream *stream);
@@ -63,8 +65,9 @@ uint64_t net_stream_sent(const struct net_stream *stream);
 uint64_t net_stream_received(const struct net_stream *stream);
 void net_stream_set_low_water(struct net_stream *stream, size_t bytes);
 
-/* While paused no line or bytes are delivered, `eof` is held back too, and at most one buffer's worth (64 KiB more
- * than what a line in progress holds) is taken from the socket. Resuming delivers what was held from the loop. */
+/* While paused no line or bytes are delivered, `eof` is held back too, and at most one buffer's worth (64 KiB
+ * more than what a line in progress holds) is taken from the socket. Resuming delivers what was held from the
+ * loop. */
 void net_stream_pause(struct net_stream *stream);
 void net_stream_resume(struct net_stream *stream);
 

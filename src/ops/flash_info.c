@@ -153,3 +153,46 @@ struct op *flash_info_new(unsigned bank)
     self->bank = bank;
     return &self->op;
 }
+
+/* A bank that cannot be probed now (a target that does not answer) is listed all the same, with size 0. */
+static enum op_verdict banks_send(struct op *op, const struct op_context *context, struct op_command *command,
+                                  struct err *err)
+{
+    (void)op;
+    (void)context;
+    (void)err;
+    command->repeatable = true;
+    strbuf_append_text(&command->script,
+                       "apply {{} {set i 0; foreach b [flash list] {"
+                       "if {[dict get $b size] == 0} {catch {flash probe $i}}; incr i}; flash list}}");
+    return OP_SEND;
+}
+
+static enum op_verdict banks_reply(struct op *op, const struct op_context *context,
+                                   const struct ocd_reply *reply, struct err *err)
+{
+    struct strbuf text = STRBUF_INIT;
+    (void)op;
+    if (!ocd_reply_ok(reply)) {
+        return op_fail_openocd(reply, err, ERR_FLASH_ERROR, "cannot list the flash banks");
+    }
+    strbuf_append(&text, reply->result, reply->result_length);
+    bool ok = take_banks(context->info, &text, err);
+    strbuf_fini(&text);
+    return ok ? OP_DONE : OP_FAILED;
+}
+
+static void free_banks(struct op *op)
+{
+    free(op);
+}
+
+static const struct op_step banks_steps[] = {{"banks", banks_send, banks_reply}};
+static const struct op_class banks_class = {.name = "flash banks", .steps = banks_steps, .free = free_banks};
+
+struct op *flash_banks_new(void)
+{
+    struct op *op = xcalloc(1, sizeof *op);
+    op_init(op, &banks_class, NULL);
+    return op;
+}

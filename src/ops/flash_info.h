@@ -33,6 +33,10 @@ struct flash_info_op {
 
 struct op *flash_info_new(unsigned bank);
 
+/* Lists the banks anew into op_context.info, probing those whose size is not known yet as far as that works.
+ */
+struct op *flash_banks_new(void);
+
 /* not_found, naming the bank and how many there are, if the board has no such bank. */
 bool flash_bank_check(const struct ocd_info *info, uint64_t bank, struct err *err)
     __attribute__((warn_unused_result));

@@ -491,8 +491,8 @@ static enum op_verdict reset_reply(struct op *op, const struct op_context *conte
 static bool kind_has_flash_state(enum err_kind kind)
 {
     static const enum err_kind kinds[] = {
-        ERR_FLASH_ERROR,         ERR_TARGET_NOT_HALTED, ERR_VERIFY_MISMATCH, ERR_OPENOCD_UNAVAILABLE,
-        ERR_OUTCOME_UNKNOWN,     ERR_TIMEOUT,           ERR_CANCELLED,
+        ERR_FLASH_ERROR,     ERR_TARGET_NOT_HALTED, ERR_VERIFY_MISMATCH, ERR_OPENOCD_UNAVAILABLE,
+        ERR_OUTCOME_UNKNOWN, ERR_TIMEOUT,           ERR_CANCELLED,
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (kinds[i] == kind) {

@@ -136,7 +136,8 @@ void op_init(struct op *op, const struct op_class *class, const char *target);
 void op_free(struct op *op);
 /* Sets the phase and how far it is. */
 void op_progress_set(struct op *op, const char *phase, uint64_t done, uint64_t total, const char *unit);
-/* For `describe`: adds how far the work came, where the protocol has a place for it in errors of that kind. */
+/* For `describe`: adds how far the work came, where the protocol has a place for it in errors of that kind.
+ */
 void op_describe_progress(struct err *err, const struct op_progress *progress);
 
 /* For steps: goes to another step. */

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "memory/plan.h"
@@ -17,9 +18,11 @@
 #define FILE_MOST_BYTES (1024u * 1024u)
 /* From here on a file costs less than the text of `read_memory`: OpenOCD formats no numbers, and nobody
  * parses them. */
-#define FILE_FROM_BYTES 1024u
+#define FILE_FROM_BYTES 512u
 /* OpenOCD reads in pieces of this size: whole ones save set-up on the probe. */
 #define OPENOCD_PIECE_BYTES 4096u
+/* No access is wider. */
+#define WIDEST_BYTES 8u
 
 static uint64_t at(const struct range_read *read)
 {
@@ -31,7 +34,10 @@ static struct memory_access next_access(const struct range_read *read, uint64_t 
     return memory_plan_first(at(read), read->size - read->done, read->width, budget);
 }
 
-/* What one command reads through a file: about the budget, in whole pieces where it is large. */
+/*
+ * What one command reads through a file: about the budget. All but the last end on a border, of a whole piece
+ * where they are that large, so that only the range's own ends are accessed byte by byte.
+ */
 static uint64_t next_file_size(const struct range_read *read, uint64_t budget)
 {
     uint64_t left = read->size - read->done;
@@ -40,7 +46,11 @@ static uint64_t next_file_size(const struct range_read *read, uint64_t budget)
     if (most > FILE_MOST_BYTES) {
         most = FILE_MOST_BYTES;
     }
-    return left < most ? left : most;
+    if (left <= most) {
+        return left;
+    }
+    uint64_t beyond_border = (at(read) + most) % (pieces > 0 ? OPENOCD_PIECE_BYTES : WIDEST_BYTES);
+    return beyond_border < most ? most - beyond_border : most;
 }
 
 /*
@@ -91,6 +101,24 @@ static void send_file(struct range_read *read, const struct op_context *context,
     strbuf_fini(&body);
 }
 
+static bool beyond_bank(const struct range_read *read, struct err *err)
+{
+    err_set(err, ERR_INVALID_RANGE, "%" PRIu64 " bytes at offset 0x%" PRIx64 " reach beyond flash bank %u",
+            read->size, read->address, read->bank);
+    err_add_integer(err, "bank", read->bank);
+    err_add_integer(err, "size", read->size);
+    return false;
+}
+
+/* Before it was probed a bank has size 0: then OpenOCD, which probes it now, says whether the range fits. */
+static bool check_bank_range(const struct range_read *read, const struct op_context *context, struct err *err)
+{
+    uint64_t known = context->info->banks[read->bank].size;
+    uint64_t size = known > 0 ? known : UINT32_MAX;
+    bool fits = read->address < size && read->size <= size - read->address;
+    return fits || beyond_bank(read, err);
+}
+
 static enum op_verdict read_send(struct op *op, const struct op_context *context, struct op_command *command,
                                  struct err *err)
 {
@@ -102,7 +130,7 @@ static enum op_verdict read_send(struct op *op, const struct op_context *context
                     "OpenOCD has no directory for the temporary files that reading flash takes");
             return OP_FAILED;
         }
-        if (!flash_bank_check(context->info, read->bank, err)) {
+        if (!flash_bank_check(context->info, read->bank, err) || !check_bank_range(read, context, err)) {
             return OP_FAILED;
         }
         send_file(read, context, command);
@@ -160,9 +188,22 @@ static enum op_verdict deliver(struct range_read *read, const uint8_t *bytes, si
     return OP_DONE;
 }
 
+static bool says_out_of_range(const struct ocd_reply *reply)
+{
+    struct strbuf words = STRBUF_INIT;
+    ocd_reply_words(reply, &words);
+    bool says = strstr(strbuf_text(&words), "out of range of the flash bank") != NULL;
+    strbuf_fini(&words);
+    return says;
+}
+
 static enum op_verdict flash_reply(struct range_read *read, const struct ocd_reply *reply, uint64_t asked,
                                    struct err *err)
 {
+    if (!ocd_reply_ok(reply) && says_out_of_range(reply)) {
+        beyond_bank(read, err);
+        return OP_FAILED;
+    }
     if (!ocd_reply_ok(reply)) {
         op_fail_openocd(reply, err, ERR_FLASH_ERROR,
                         "cannot read %" PRIu64 " bytes at offset 0x%" PRIx64 " of flash bank %u", asked,

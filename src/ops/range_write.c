@@ -42,7 +42,7 @@ static enum op_verdict refused(struct range_write *write, const struct op_contex
                                const struct ocd_reply *reply, const struct memory_access *access,
                                struct err *err)
 {
-    if (access->width > 8) {
+    if (access->width > 8 && !ocd_reply_ok(reply)) {
         write->width = access->width / 2;
         write->op.budget = context->budget > 4 * FIRST_BYTES ? context->budget / 4 : FIRST_BYTES;
         return OP_GO;
@@ -59,7 +59,8 @@ static enum op_verdict write_reply(struct op *op, const struct op_context *conte
 {
     struct range_write *write = (struct range_write *)op;
     struct memory_access access = next_access(write, context->budget);
-    if (!ocd_reply_ok(reply)) {
+    /* A `write_memory` that worked says nothing; 0.12 complains of an element with a return code of 0. */
+    if (!ocd_reply_ok(reply) || reply->result_length > 0) {
         return refused(write, context, reply, &access, err);
     }
     write->done += memory_access_size(&access);

@@ -68,7 +68,8 @@ static bool is_refusal(const struct typed_access *typed, const struct ocd_target
 {
     const char *first_line_end = memchr(reply->log, '\n', reply->log_length);
     bool one_line = first_line_end == NULL || first_line_end + 1 == reply->log + reply->log_length;
-    return access->width == 64 && target->takes_width64 == OCD_UNKNOWN && typed->done == 0 && one_line;
+    return !ocd_reply_ok(reply) && access->width == 64 && target->takes_width64 == OCD_UNKNOWN &&
+           typed->done == 0 && one_line;
 }
 
 static enum op_verdict failed(struct typed_access *typed, const struct op_context *context,
@@ -154,7 +155,8 @@ static enum op_verdict write_reply(struct op *op, const struct op_context *conte
     struct typed_access *typed = (struct typed_access *)op;
     struct memory_access access = next_access(typed, context);
     uint64_t count = next_count(typed, context);
-    if (!ocd_reply_ok(reply)) {
+    /* A `write_memory` that worked says nothing; 0.12 complains of an element with a return code of 0. */
+    if (!ocd_reply_ok(reply) || reply->result_length > 0) {
         return failed(typed, context, reply, &access, err);
     }
     learn_width64(typed, context->target);

@@ -213,6 +213,7 @@ static void on_line(void *context, const char *line, size_t length)
     client->first_line_seen = true;
     request_take_line(client, line, length);
     update_reading(client);
+    server_kick_boards(client->server);
 }
 
 static void on_line_too_long(void *context)
@@ -227,9 +228,7 @@ static void on_drained(void *context)
     struct client *client = context;
     loop_timer_cancel(client->slow_timer);
     update_reading(client);
-    for (size_t i = 0; i < client->server->board_count; i++) {
-        board_kick(client->server->boards[i]);
-    }
+    server_kick_boards(client->server);
 }
 
 static void on_eof(void *context)

@@ -38,6 +38,7 @@ struct client {
     uint64_t half_closed_used_us; /* link time since its input ended */
     uint64_t topics;              /* bits of enum rpc_topic... that it subscribed to */
     uint64_t topic_boards;        /* bits of board indexes */
+    uint64_t event_seq;           /* of the last event that was for it */
 };
 
 struct client *client_new(struct server *server, int fd);

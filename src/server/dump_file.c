@@ -37,7 +37,25 @@ static bool system_failed(struct err *err, const char *what, const char *path)
     return false;
 }
 
-/* Opens the directories of `path` but its last component, which `*ret_name` points to. -1 with `err` set. */
+/* Looked at before any directory is, so that the answer does not depend on what is there. */
+static bool is_plain(const char *path)
+{
+    const char *rest = path;
+    for (;;) {
+        size_t length = strcspn(rest, "/");
+        bool is_dots = length <= 2 && strncmp(rest, "..", length) == 0;
+        if (length == 0 || length > NAME_MAX || is_dots) {
+            return false;
+        }
+        if (rest[length] == '\0') {
+            return true;
+        }
+        rest += length + 1;
+    }
+}
+
+/* Opens the directories of a plain `path` but its last component, which `*ret_name` points to. -1 with `err`
+ * set. */
 static int open_directories(const char *root, const char *path, const char **ret_name, struct err *err)
 {
     char component[NAME_MAX + 1];
@@ -46,12 +64,6 @@ static int open_directories(const char *root, const char *path, const char **ret
 
     while (directory >= 0) {
         size_t length = strcspn(rest, "/");
-        if (length == 0 || length > NAME_MAX || strncmp(rest, "..", length) == 0 ||
-            strncmp(rest, ".", length) == 0) {
-            leaves(err, path, "must be relative, with plain names between its slashes");
-            close(directory);
-            return -1;
-        }
         if (rest[length] == '\0') {
             *ret_name = rest;
             return directory;
@@ -73,6 +85,9 @@ bool dump_file_open(struct dump_file **ret_file, const char *root, const char *p
 {
     const char *name = NULL;
     struct stat status;
+    if (!is_plain(path)) {
+        return leaves(err, path, "must be relative, with plain names between its slashes");
+    }
     int directory = open_directories(root, path, &name, err);
     if (directory < 0) {
         return false;

@@ -174,7 +174,7 @@ void operation_write(const struct operation *operation, struct json_writer *json
     if (with_result && operation->result.length > 0) {
         json_raw(json, "result", operation->result.data, operation->result.length);
     }
-    if (operation->error.length > 0) {
+    if (with_result && operation->error.length > 0) {
         json_raw(json, "error", operation->error.data, operation->error.length);
     }
 }

@@ -464,17 +464,12 @@ static struct request *new_request(struct client *client, struct batch *batch, c
     return request;
 }
 
-static bool check_call(struct client *client, const struct rpc_call *call, struct err *err)
+static bool id_is_taken(struct client *client, struct json_span id)
 {
-    if (call->id.length > 0) {
-        char *id = xstrndup(call->id.text, call->id.length);
-        bool taken = request_find(client, id) != NULL;
-        free(id);
-        if (taken) {
-            return err_set(err, ERR_INVALID_REQUEST, "a request with this id is still in flight");
-        }
-    }
-    return check_role(client, call->method, err);
+    char *text = xstrndup(id.text, id.length);
+    bool taken = id.length > 0 && request_find(client, text) != NULL;
+    free(text);
+    return taken;
 }
 
 static void take_call(struct client *client, struct batch *batch, struct json_span span)
@@ -484,7 +479,18 @@ static void take_call(struct client *client, struct batch *batch, struct json_sp
 
     err_reset(&err);
     client->server->counters.requests++;
-    if (!rpc_call_parse(span, &call, &err) || !check_call(client, &call, &err)) {
+    if (!rpc_call_parse(span, &call, &err)) {
+        refuse(client, batch, call.id, &err);
+        return;
+    }
+    if (id_is_taken(client, call.id)) {
+        /* Answered with id null, so that nobody takes it for the answer to the first request. */
+        err_set(&err, ERR_INVALID_REQUEST, "id %.*s: a request with this id is still in flight",
+                (int)call.id.length, call.id.text);
+        refuse(client, batch, (struct json_span){"", 0}, &err);
+        return;
+    }
+    if (!check_role(client, call.method, &err)) {
         refuse(client, batch, call.id, &err);
         return;
     }

@@ -87,6 +87,13 @@ void server_client_gone(struct server *server)
     update_listeners(server);
 }
 
+void server_kick_boards(struct server *server)
+{
+    for (size_t i = 0; i < server->board_count; i++) {
+        board_kick(server->boards[i]);
+    }
+}
+
 static void start_boards(struct server *server)
 {
     const struct config *config = server->config;

@@ -38,7 +38,6 @@ struct server {
     struct operations operations;
     struct server_counters counters;
     uint64_t started_us;
-    uint64_t event_seq;
     bool listeners_paused;
 };
 
@@ -53,6 +52,9 @@ void server_free(struct server *server);
 bool server_find_board(struct server *server, const char *name, struct board **ret_board, struct err *err)
     __attribute__((warn_unused_result));
 size_t server_board_index(const struct server *server, const struct board *board);
+
+/* Lets every board begin what was queued. */
+void server_kick_boards(struct server *server);
 
 /* Called by clients as they come and go: keeps to the limit on their number. */
 void server_client_gone(struct server *server);

@@ -7,10 +7,16 @@ does not fit goes to `problems`, which the tests assert to be empty. Raw bytes a
 
 import json
 import socket
+import sys
 import threading
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Union
 
-from contract import Contract
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+from protocol_check import Validator, Violation  # noqa: E402
+
+PROTOCOL = Path(__file__).resolve().parents[2] / "proto" / "protocol.json"
 
 NO_ANSWER = object()
 LIMITS = {
@@ -45,8 +51,9 @@ class Call:
 
     def notify(self, method: str, params: Dict[str, Any]) -> None:
         """Sends a notification."""
-        self.server.check(self.server.contract.notification_problems(method, params))
-        self.connection.send({"jsonrpc": "2.0", "method": method, "params": params})
+        notification = {"jsonrpc": "2.0", "method": method, "params": params}
+        self.server.check(self.server.contract.check_notification, notification)
+        self.connection.send(notification)
 
     def progress(self, phase: str, done: int, total: Optional[int] = None, unit: str = "bytes", **more: Any) -> None:
         """Sends a progress notification with the token that the request asked for."""
@@ -117,14 +124,12 @@ class Connection:
         """Checks and dispatches one line."""
         self.server.lines.append(line)
         request = json.loads(line.decode("utf-8"))
-        problems = [] if line.endswith(b"\n") else ["a line without end"]
         if set(request) - {"jsonrpc", "id", "method", "params"} or request.get("jsonrpc") != "2.0" or "id" not in request:
-            problems.append(f"no JSON-RPC 2.0 call: {request!r:.80}")
+            self.server.problems.append(f"no JSON-RPC 2.0 call: {request!r:.80}")
         if request["id"] in self.calls:
-            problems.append(f"id {request['id']} is in flight")
+            self.server.problems.append(f"id {request['id']} is in flight")
         if self.server.check_calls:
-            problems += self.server.contract.call_problems(request["method"], request.get("params"))
-        self.server.check(problems)
+            self.server.check(self.server.contract.check_params, request["method"], request.get("params", {}))
         call = Call(self.server, self, request)
         self.calls[call.id] = call
         with self.server.arrived:
@@ -141,12 +146,12 @@ class Connection:
                 raise RpcError("method_not_found", f"the script has no {call.method}", -32601)
             result = handler(call)
         except RpcError as failure:
-            self.server.check(self.server.contract.error_problems(failure.error))
+            self.server.check(self.server.contract.check_error, failure.error)
             self.finish(call, {"error": failure.error})
             return
         if result is not NO_ANSWER:
             if self.server.check_results:
-                self.server.check(self.server.contract.result_problems(call.method, result))
+                self.server.check(self.server.contract.check_result, call.method, result)
             self.finish(call, {"result": result})
 
     def finish(self, call: Call, answer: Dict[str, Any]) -> None:
@@ -159,7 +164,7 @@ class FakeServer:
     """Listens at once; close() ends it. `address` is a path for a Unix socket, None for a port of 127.0.0.1."""
 
     def __init__(self, address: Optional[str] = None) -> None:
-        self.contract = Contract()
+        self.contract = Validator(PROTOCOL)
         self.handlers: Dict[str, Handler] = {"server.hello": self.hello, "request.cancel": self.cancel}
         self.limits = dict(LIMITS)
         self.requests: List[Dict[str, Any]] = []
@@ -200,9 +205,12 @@ class FakeServer:
         for connection in self.connections:
             connection.close()
 
-    def check(self, problems: List[str]) -> None:
-        """Keeps problems for the test."""
-        self.problems += problems
+    def check(self, rule: Callable[..., None], *arguments: Any) -> None:
+        """Runs one of the validator's checks and keeps what it finds for the test."""
+        try:
+            rule(*arguments)
+        except (Violation, KeyError) as problem:
+            self.problems.append(str(problem))
 
     def on(self, method: str, answer: Union[Handler, Dict[str, Any], RpcError]) -> None:
         """Sets what a method answers: a handler, a result, or an error."""

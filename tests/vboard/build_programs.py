@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import List, Optional
+from typing import Optional
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 COMPILER = "arm-none-eabi-gcc"
@@ -26,10 +26,10 @@ def has_compiler() -> bool:
 
 def link(source: Path, output: Path, *flags: str) -> None:
     """Assemble or compile one source, and link it to the start of flash."""
-    script: List[str] = ["-Wl,-T," + str(PROGRAMS / "program.ld")] if source.suffix == ".c" else ["-Wl,-Ttext=0x08000000"]
+    place = f"-Wl,-T,{PROGRAMS}/program.ld" if source.suffix == ".c" else "-Wl,-Ttext=0x08000000"
     command = [COMPILER, "-mcpu=cortex-m3", "-mthumb", "-nostdlib", "-ffreestanding", "-Wl,--build-id=none"]
-    command += ["-Wl,--no-warn-rwx-segments", "-Wl,-e,start", *script, *flags, "-o", str(output), str(source), "-lgcc"]
-    subprocess.run(command, check=True)
+    command += ["-Wl,--no-warn-rwx-segments", "-Wl,-e,start", place, *flags, "-o", str(output), str(source)]
+    subprocess.run([*command, "-lgcc"], check=True)
 
 
 def build(name: str, optimisation: Optional[str] = None) -> bytes:

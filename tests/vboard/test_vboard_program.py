@@ -258,6 +258,8 @@ def test_sleeping_core_can_be_halted(load: Start) -> None:
     wait_until(lambda: openocd.read_word(0xE000EDF0) & (1 << 18) != 0, START_LIMIT_S, "the core to sleep in WFI")
     openocd.run("halt")
     assert openocd.register("r2") == 2
+    openocd.run("resume; reset halt")
+    assert openocd.register("pc") == FLASH_BASE + 8
 
 
 def test_blank_board_waits_in_its_boot_loader(

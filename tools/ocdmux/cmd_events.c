@@ -145,6 +145,9 @@ enum status cmd_events(struct session *session)
         session_show(session, "events.subscribe", cmd_events_params(session), NULL, cmd_events_show, NULL);
     if (status == STATUS_OK) {
         cmd_events_show_pending(&events);
+    }
+    /* Where nobody takes the lines main() tells; there is nothing to wait for. */
+    if (status == STATUS_OK && !ferror(stdout)) {
         if (!ocdmux_wait(session->connection, 0, &error)) {
             status = session_report(session, &error);
         }

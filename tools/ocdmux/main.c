@@ -83,10 +83,12 @@ static const struct command commands[] = {
 /* A result that could not be written is no success. */
 static enum status main_flush(enum status status)
 {
+    errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout)) {
         return status;
     }
-    fprintf(stderr, "ocdmux: standard output: %s\n", strerror(errno));
+    /* A failure of long ago has left its mark in the stream and not in errno. */
+    fprintf(stderr, "ocdmux: standard output: %s\n", errno == 0 ? "cannot be written" : strerror(errno));
     return status == STATUS_OK ? STATUS_FAILED : status;
 }
 

@@ -164,7 +164,10 @@ class Client:
         if notification["method"] == "data" and _id_key(params["id"]) in self._retired:
             raise Violation(f"data behind the reply: {notification}")
         if notification["method"] == "progress":
-            place = (_id_key(params["token"]), params["phase"])
+            token = _id_key(params["token"])
+            if params["phase"] == "queued":  # a token may be used again
+                self._done = defaultdict(int, {key: value for key, value in self._done.items() if key[0] != token})
+            place = (token, params["phase"])
             if params["done"] < self._done[place]:
                 raise Violation(f"progress falls from {self._done[place]}: {notification}")
             self._done[place] = params["done"]

@@ -40,7 +40,8 @@ static uint32_t next_random(void)
     return seed ^ (seed >> 15);
 }
 
-/* --- checksums ------------------------------------------------------------------------------------------- */
+/* --- checksums -------------------------------------------------------------------------------------------
+ */
 
 static uint8_t message[1000];
 
@@ -133,7 +134,8 @@ static void test_checksums(void)
     }
 }
 
-/* --- arithmetic ------------------------------------------------------------------------------------------ */
+/* --- arithmetic ------------------------------------------------------------------------------------------
+ */
 
 static void test_wide_arithmetic(void)
 {
@@ -173,7 +175,8 @@ static void test_narrow_arithmetic(void)
     }
 }
 
-/* --- data structures ------------------------------------------------------------------------------------- */
+/* --- data structures -------------------------------------------------------------------------------------
+ */
 
 struct packed {
     unsigned a : 3;
@@ -254,7 +257,8 @@ static void test_sort(void)
     }
 }
 
-/* --- control flow ---------------------------------------------------------------------------------------- */
+/* --- control flow ----------------------------------------------------------------------------------------
+ */
 
 static int32_t evaluate(const char *text)
 {
@@ -262,8 +266,16 @@ static int32_t evaluate(const char *text)
     int depth = 0;
     for (; *text != '\0'; text++) {
         switch (*text) {
-        case '0': case '1': case '2': case '3': case '4':
-        case '5': case '6': case '7': case '8': case '9':
+        case '0':
+        case '1':
+        case '2':
+        case '3':
+        case '4':
+        case '5':
+        case '6':
+        case '7':
+        case '8':
+        case '9':
             stack[depth++] = *text - '0';
             break;
         case '+':

@@ -28,10 +28,11 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 class Board:
-    """A mock OpenOCD's control port."""
+    """A mock OpenOCD: its TCL port's number, and its control port to call."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), LIMIT_S)
+    def __init__(self, port: int, control: int) -> None:
+        self.port = port
+        self.socket = socket.create_connection(("127.0.0.1", control), LIMIT_S)
         self.lines = self.socket.makefile("rwb")
 
     def __call__(self, cmd: str, **arguments: Any) -> Dict[str, Any]:
@@ -45,14 +46,13 @@ class Board:
 
 @pytest.fixture(name="board")
 def fixture_board(tmp_path: Path) -> Iterator[Board]:
-    """A mock OpenOCD; its TCL port is board.port."""
+    """A mock OpenOCD that runs."""
     ports = tmp_path / "ports.json"
     process = subprocess.Popen([sys.executable, str(ROOT / "mock" / "openocd_mock.py"), "--port-file", str(ports),
                                 "--port", "0", "--control-port", "0"])
     wait_until(ports.exists, "the mock")
     found = json.loads(ports.read_text(encoding="utf-8"))
-    board = Board(found["control"])
-    board.port = found["tcl"]
+    board = Board(found["tcl"], found["control"])
     yield board
     board.lines.close()
     board.socket.close()

@@ -2,7 +2,10 @@
 
 import json
 import signal
+import time
 from typing import Any
+
+import pytest
 
 from fake_server import NO_ANSWER
 
@@ -22,9 +25,9 @@ def subscribe(server: Any, examples: Any) -> None:
     """The subscription, with the first event in the same write as its answer."""
 
     def handler(call: Any) -> object:
-        server.check(server.contract.notification_problems("event", EVENTS[0]))
         answer = {"jsonrpc": "2.0", "id": call.id, "result": examples["events.subscribe"]}
         event = {"jsonrpc": "2.0", "method": "event", "params": EVENTS[0]}
+        server.check(server.contract.check_notification, event)
         call.send_raw(json.dumps(answer).encode() + b"\n" + json.dumps(event).encode() + b"\n")
         for params in EVENTS[1:]:
             call.notify("event", params)
@@ -72,9 +75,20 @@ def test_events_end_with_the_connection(tool, server, examples) -> None:
     assert (outcome.status, outcome.error) == (3, "ocdmux: connection_lost: the server closed the connection\n")
 
 
-def test_events_end_when_nobody_reads_them(tool, server, examples) -> None:
-    subscribe(server, examples)
+@pytest.mark.parametrize("late", [False, True])
+def test_events_end_when_nobody_reads_them(tool, server, examples, late) -> None:
+    """Whether the first event comes with the answer or after it."""
+    if late:
+        server.on("events.subscribe", {**examples["events.subscribe"], "snapshot": {"boards": []}})
+    else:
+        subscribe(server, examples)
+    end = time.monotonic() + 60
     with open("/dev/full", "wb") as full:
         process = tool.start("events", stdout=full)
+        if late:
+            server.wait_for("events.subscribe")
+            while process.poll() is None and time.monotonic() < end:
+                server.connections[-1].send({"jsonrpc": "2.0", "method": "event", "params": EVENTS[0]})
+                time.sleep(0.01)
         error = process.communicate(timeout=60)[1].decode()
-    assert process.returncode == 1 and "standard output" in error
+    assert process.returncode == 1 and error.startswith("ocdmux: standard output: ")
