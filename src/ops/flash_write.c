@@ -16,6 +16,12 @@
 #define COMMAND_LIMIT_MS 300000u
 #define HALT_LIMIT_MS 5000u
 #define LOOK_EVERY_MS 10u
+/* What one command carries: quoted three times over (in the file's script, its caller and the envelope) a
+ * byte may take eight. Commands end on a border of PROGRAM_BORDER, which suits every write unit. */
+#define PROGRAM_BORDER 4096u
+#define PROGRAM_MOST_BYTES ((ENVELOPE_MAX_COMMAND / 8u / PROGRAM_BORDER - 3) * PROGRAM_BORDER)
+/* Sectors are not larger, unless OpenOCD's text is not what it seems. */
+#define KEEP_MOST_BYTES (16u * 1024u * 1024u)
 
 enum write_step {
     STEP_SURVEY,
@@ -42,6 +48,20 @@ static enum op_verdict fail_flash(const struct ocd_reply *reply, struct err *err
     bool is_not_erased =
         memmem(err->openocd_text, err->openocd_length, "not erased", sizeof "not erased" - 1) != NULL;
     err_add_text(err, "reason", is_protected ? "protected" : is_not_erased ? "not_erased" : "driver");
+    err_add_address(err, "address", address);
+    return OP_FAILED;
+}
+
+/* Reading `size` bytes failed, or gave another number of them: those are no words of OpenOCD's. */
+static enum op_verdict fail_read(const struct ocd_reply *reply, struct err *err, uint64_t address,
+                                 uint64_t size, const char *what)
+{
+    if (!ocd_reply_ok(reply)) {
+        return fail_flash(reply, err, address, what);
+    }
+    err_set(err, ERR_FLASH_ERROR, "%s at 0x%08" PRIx64 ": OpenOCD gave %zu bytes instead of %" PRIu64, what,
+            address, reply->result_length, size);
+    err_add_text(err, "reason", "driver");
     err_add_address(err, "address", address);
     return OP_FAILED;
 }
@@ -110,13 +130,35 @@ static bool check_room(struct flash_write *self, struct err *err)
     return false;
 }
 
+/* Whether the sectors that the image touches lie one behind the other and inside the bank. */
+static bool sectors_are_sound(const struct flash_write *self)
+{
+    const struct ocd_block *sectors = self->geometry.sectors.blocks;
+    uint64_t bank_size = self->geometry.bank.size;
+    if (self->first_sector > self->last_sector || self->last_sector >= self->geometry.sectors.count) {
+        return false;
+    }
+    for (size_t i = self->first_sector; i <= self->last_sector; i++) {
+        bool inside = sectors[i].offset < bank_size && sectors[i].size <= bank_size - sectors[i].offset;
+        bool follows =
+            i == self->first_sector || sectors[i].offset == sectors[i - 1].offset + sectors[i - 1].size;
+        if (sectors[i].size == 0 || !inside || !follows) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check_sectors(struct flash_write *self, struct err *err)
 {
     const struct flash_geometry *geometry = &self->geometry;
     self->first_sector = flash_sector_at(geometry, self->image_offset);
     self->last_sector = flash_sector_at(geometry, self->image_offset + self->image_size - 1);
-    if (self->last_sector >= geometry->sectors.count) {
-        return err_set(err, ERR_FLASH_ERROR, "flash bank %u has no sectors where the image goes", self->bank);
+    if (!sectors_are_sound(self)) {
+        err_set(err, ERR_FLASH_ERROR,
+                "flash bank %u has no sectors, or impossible ones, where the image goes", self->bank);
+        err_add_text(err, "reason", "driver");
+        return false;
     }
     for (size_t i = self->first_sector; i <= self->last_sector; i++) {
         if (flash_sector_protection(geometry, i) == OCD_PROTECTION_ON) {
@@ -129,6 +171,25 @@ static bool check_sectors(struct flash_write *self, struct err *err)
         }
     }
     return true;
+}
+
+/* What is kept is held in memory. */
+static bool check_kept(const struct flash_write *self, struct err *err)
+{
+    const struct ocd_block *first = &self->geometry.sectors.blocks[self->first_sector];
+    const struct ocd_block *last = &self->geometry.sectors.blocks[self->last_sector];
+    uint64_t head = self->image_offset - first->offset;
+    uint64_t tail = last->offset + last->size - (self->image_offset + self->image_size);
+    if (!self->options.erase || (head <= KEEP_MOST_BYTES && tail <= KEEP_MOST_BYTES)) {
+        return true;
+    }
+    err_set(
+        err, ERR_LIMIT_EXCEEDED,
+        "flash bank %u has such large sectors that more than %u bytes beside the image would have to be kept",
+        self->bank, KEEP_MOST_BYTES);
+    err_add_text(err, "limit", "kept_bytes");
+    err_add_integer(err, "maximum", KEEP_MOST_BYTES);
+    return false;
 }
 
 /* Whole sectors where they are erased, with blanks where the board's own bytes will be put; else just the
@@ -158,7 +219,7 @@ static enum op_verdict survey_reply(struct op *op, const struct op_context *cont
     }
     if (!flash_geometry_read(context->info, self->bank, reply->result, reply->result_length, &self->geometry,
                              err) ||
-        !check_room(self, err) || !check_sectors(self, err)) {
+        !check_room(self, err) || !check_sectors(self, err) || !check_kept(self, err)) {
         return OP_FAILED;
     }
     lay_out_content(self);
@@ -282,7 +343,8 @@ static enum op_verdict keep_reply(struct op *op, const struct op_context *contex
     (void)context;
     kept_range(self, &offset, &size);
     if (!ocd_reply_ok(reply) || reply->result_length != size) {
-        return fail_flash(reply, err, self->geometry.bank.base + offset, "cannot read what must be kept");
+        return fail_read(reply, err, self->geometry.bank.base + offset, size,
+                         "cannot read what must be kept");
     }
     memcpy(self->content + (offset - self->content_offset), reply->result, size);
     return op_go(op, op->step + 1);
@@ -341,8 +403,27 @@ static enum op_verdict erase_reply(struct op *op, const struct op_context *conte
         return fail_flash(reply, err, self->geometry.bank.base + offset, "erasing failed");
     }
     self->sectors_erased += last - self->next_sector + 1;
+    self->erased_end = offset + size;
     op_progress_set(op, "erase", self->sectors_erased, self->last_sector - self->first_sector + 1, "sectors");
     return op_go(op, STEP_PROGRAM);
+}
+
+/* The bytes of the next command: the rest of the piece that was erased, or as much of it as one command
+ * takes. */
+static void next_program(const struct flash_write *self, uint64_t budget, uint64_t *ret_offset,
+                         uint64_t *ret_size)
+{
+    uint64_t offset = self->content_offset + self->programmed;
+    uint64_t size = self->erased_end - offset;
+    size_t last = 0;
+    if (!self->options.erase) {
+        next_piece(self, budget, &offset, &size, &last);
+    }
+    if (size > PROGRAM_MOST_BYTES) {
+        size = PROGRAM_MOST_BYTES - (offset + PROGRAM_MOST_BYTES) % PROGRAM_BORDER;
+    }
+    *ret_offset = offset;
+    *ret_size = size;
 }
 
 static enum op_verdict program_send(struct op *op, const struct op_context *context,
@@ -352,9 +433,8 @@ static enum op_verdict program_send(struct op *op, const struct op_context *cont
     struct strbuf body = STRBUF_INIT;
     uint64_t offset = 0;
     uint64_t size = 0;
-    size_t last = 0;
     (void)err;
-    next_piece(self, context->budget, &offset, &size, &last);
+    next_program(self, context->budget, &offset, &size);
     command->changes = true;
     command->limit_ms = COMMAND_LIMIT_MS;
     command->bytes = size;
@@ -379,24 +459,36 @@ static enum op_verdict after_programming(struct op *op)
     return op_go(op, STEP_VERIFY);
 }
 
+static void skip_done_sectors(struct flash_write *self)
+{
+    const struct ocd_block *sectors = self->geometry.sectors.blocks;
+    uint64_t end = self->content_offset + self->programmed;
+    while (self->next_sector <= self->last_sector &&
+           sectors[self->next_sector].offset + sectors[self->next_sector].size <= end) {
+        self->next_sector++;
+    }
+}
+
 static enum op_verdict program_reply(struct op *op, const struct op_context *context,
                                      const struct ocd_reply *reply, struct err *err)
 {
     struct flash_write *self = self_of(op);
     uint64_t offset = 0;
     uint64_t size = 0;
-    size_t last = 0;
     uint64_t wrote = 0;
 
-    next_piece(self, context->budget, &offset, &size, &last);
+    next_program(self, context->budget, &offset, &size);
     bool said = ocd_parse_byte_count(reply->result, reply->result_length, "wrote", &wrote);
     if (!ocd_reply_ok(reply) || !said || wrote != size) {
         return fail_flash(reply, err, self->geometry.bank.base + offset, "programming failed");
     }
-    op->critical = false;
     self->programmed += size;
-    self->next_sector = last + 1;
+    skip_done_sectors(self);
     op_progress_set(op, "program", self->programmed, self->content_size, "bytes");
+    if (self->options.erase && offset + size < self->erased_end) {
+        return op_go(op, STEP_PROGRAM);
+    }
+    op->critical = false;
     if (self->programmed < self->content_size) {
         return op_go(op, self->options.erase ? STEP_ERASE : STEP_PROGRAM);
     }
@@ -447,8 +539,8 @@ static enum op_verdict verify_reply(struct op *op, const struct op_context *cont
     struct flash_write *self = self_of(op);
     uint64_t size = next_verify_size(self, context->budget);
     if (!ocd_reply_ok(reply) || reply->result_length != size) {
-        return fail_flash(reply, err, self->geometry.bank.base + self->image_offset + self->verified,
-                          "cannot read back what was programmed");
+        return fail_read(reply, err, self->geometry.bank.base + self->image_offset + self->verified, size,
+                         "cannot read back what was programmed");
     }
     if (!compare(self, (const uint8_t *)reply->result, size, err)) {
         return OP_FAILED;

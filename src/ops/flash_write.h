@@ -48,7 +48,8 @@ struct flash_write {
     uint64_t content_offset; /* in the bank */
     uint64_t content_size;
 
-    size_t next_sector;  /* the first that is not programmed yet */
+    size_t next_sector;  /* the first that is not programmed to its end yet */
+    uint64_t erased_end; /* in the bank: how far what was erased last reaches */
     uint64_t programmed; /* bytes of `content` */
     uint64_t verified;   /* bytes of the image */
     uint64_t sectors_erased;

@@ -10,6 +10,7 @@
 #include "ops/script.h"
 
 #define LOOK_EVERY_MS 10u
+#define SETTLE_LIMIT_MS 1000u
 #define RESET_LIMIT_MS 120000u
 
 /* Survey. */
@@ -189,6 +190,7 @@ struct op *resume_new(const char *target, bool has_address, uint64_t address)
 struct reset_op {
     struct op op;
     enum reset_mode mode;
+    uint64_t asked_us;
 };
 
 enum reset_step { RESET_ASK, RESET_SURVEY };
@@ -221,16 +223,34 @@ static enum op_verdict reset_send(struct op *op, const struct op_context *contex
 static enum op_verdict reset_reply(struct op *op, const struct op_context *context,
                                    const struct ocd_reply *reply, struct err *err)
 {
-    (void)context;
+    struct reset_op *reset = (struct reset_op *)op;
     if (!ocd_reply_ok(reply)) {
         return op_fail_openocd(reply, err, ERR_TARGET_ERROR, "the reset failed");
     }
+    reset->asked_us = context->now_us;
     return op_go(op, RESET_SURVEY);
+}
+
+/* OpenOCD sees only after a poll or two that a target has left its reset. One that is held there stays so. */
+static enum op_verdict settled_reply(struct op *op, const struct op_context *context,
+                                     const struct ocd_reply *reply, struct err *err)
+{
+    const struct reset_op *reset = (const struct reset_op *)op;
+    const struct ocd_info *info = context->info;
+    enum op_verdict verdict = survey_reply(op, context, reply, err);
+    bool patient = context->now_us - reset->asked_us < SETTLE_LIMIT_MS * 1000ull;
+    for (size_t i = 0; i < info->target_count && verdict == OP_DONE; i++) {
+        if (strcmp(info->targets[i].state, "reset") == 0 && patient) {
+            op->wait_ms = LOOK_EVERY_MS;
+            verdict = OP_WAIT;
+        }
+    }
+    return verdict;
 }
 
 static const struct op_step reset_steps[] = {
     [RESET_ASK] = {"reset", reset_send, reset_reply},
-    [RESET_SURVEY] = {"survey", survey_send, survey_reply},
+    [RESET_SURVEY] = {"survey", survey_send, settled_reply},
 };
 static const struct op_class reset_class = {
     .name = "reset", .steps = reset_steps, .changes = true, .free = free_plain};

@@ -12,7 +12,7 @@ MOCK = Path(__file__).resolve().parents[2] / "mock"
 sys.path.insert(0, str(MOCK))
 
 from control import MockControl  # noqa: E402
-from wire import Wire  # noqa: E402
+from tclwire import Wire  # noqa: E402
 
 
 @pytest.fixture

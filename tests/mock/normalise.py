@@ -22,6 +22,11 @@ TABLE: List[Tuple["re.Pattern[bytes]", bytes, str]] = [
         "the directory with the transcript's files: each side has its own",
     ),
     (
+        re.compile(rb"/tmp-[0-9A-Za-z]{6}\b"),
+        b"/<TEMPORARY>",
+        "a path that `file tempfile` made up",
+    ),
+    (
         re.compile(rb"\A\0n[0-9a-f]{7} "),
         b"\0<NONCE> ",
         "the nonce of an envelope",

@@ -13,7 +13,7 @@ import transcript
 from control import MockControl
 from normalise import normalise
 from realboard import RealBoard
-from wire import END, LINE_TOO_LONG, Wire, envelope
+from tclwire import END, LINE_TOO_LONG, Wire, envelope
 
 SETTLE_LIMIT_S = 10.0
 FLASH_SIZE = 32 * 1024
