@@ -62,6 +62,25 @@ static bool says_not_halted(const struct ocd_reply *reply, const char *words)
     return reply->code == CODE_NOT_HALTED || strcasestr(words, "not halted") != NULL;
 }
 
+/*
+ * The line for the message: the result's first, if it says something; else the one before the log's last, for
+ * that is mostly a mere summary ("error writing to flash at address ..."), and the lines before those are
+ * often no more than warnings.
+ */
+static const char *telling_line(const struct ocd_reply *reply, const char *words)
+{
+    const char *last = words;
+    const char *before = words;
+    if (reply->result_length > 0) {
+        return words;
+    }
+    for (const char *at = strchr(words, '\n'); at != NULL; at = strchr(at + 1, '\n')) {
+        before = last;
+        last = at + 1;
+    }
+    return before;
+}
+
 enum op_verdict op_fail_openocd(const struct ocd_reply *reply, struct err *err, enum err_kind kind,
                                 const char *format, ...)
 {
@@ -76,9 +95,9 @@ enum op_verdict op_fail_openocd(const struct ocd_reply *reply, struct err *err, 
     if (says_not_halted(reply, strbuf_text(&words))) {
         kind = ERR_TARGET_NOT_HALTED;
     }
-    size_t line = strcspn(strbuf_text(&words), "\n");
-    err_set(err, kind, "%s%s%.*s", what, words.length > 0 ? ": " : "", (int)(line < 200 ? line : 200),
-            strbuf_text(&words));
+    const char *reason = telling_line(reply, strbuf_text(&words));
+    size_t line = strcspn(reason, "\n");
+    err_set(err, kind, "%s%s%.*s", what, line > 0 ? ": " : "", (int)(line < 200 ? line : 200), reason);
     err_set_openocd(err, reply->code, strbuf_text(&words), words.length);
     strbuf_fini(&words);
     return OP_FAILED;

@@ -246,13 +246,18 @@ static void note_running(struct request *request)
     }
 }
 
+static void note_progress(struct request *request, const struct op *op)
+{
+    if (request->operation != NULL) {
+        request->operation->progress = op->progress;
+    }
+}
+
 static void on_progress(void *context, struct op *op)
 {
     struct request *request = context;
     note_running(request);
-    if (request->operation != NULL) {
-        request->operation->progress = op->progress;
-    }
+    note_progress(request, op);
     bool due = clock_now_us() - request->progress_us >= PROGRESS_EVERY_US;
     if (request->progress_token != NULL && due && progress_is_new(request, &op->progress) &&
         client_has_room(request->client)) {
@@ -298,12 +303,12 @@ static void on_ended(void *context, struct op *op, const struct err *err)
     struct err failure;
     size_t result_begin = 0;
 
-    note_running(request);
-    if (request->operation != NULL) {
-        request->operation->progress = op->progress;
-    }
-    if (request->progress_token != NULL && progress_is_new(request, &op->progress)) {
-        send_progress(request, &op->progress);
+    if (op->started_us != 0) {
+        note_running(request);
+        note_progress(request, op);
+        if (request->progress_token != NULL && progress_is_new(request, &op->progress)) {
+            send_progress(request, &op->progress);
+        }
     }
     request->op = NULL;
     if (err == NULL) {
