@@ -165,6 +165,9 @@ static void deadline_passed(struct op *op)
     if (op->critical) {
         answer(op, &err);
         op->state = OP_ENDING;
+        /* Its client may go now, and the client's queues with it. */
+        sched_remove(op);
+        sched_add(&board->own_queue, op);
         arm_timer(op);
         return;
     }
@@ -188,12 +191,14 @@ static void on_op_timer(void *context)
         end_unavailable(op, reason[0] != '\0' ? reason : "it has not answered yet");
         return;
     }
-    if (op->ready_us != 0 && op->ready_us <= now) {
+    bool ready = op->ready_us != 0 && op->ready_us <= now;
+    if (ready) {
         op->ready_us = 0;
-        kick(op->board);
-        return; /* `op` may be gone */
     }
     arm_timer(op);
+    if (ready) {
+        kick(op->board); /* may end `op` */
+    }
 }
 
 /* Steps. */
@@ -211,6 +216,9 @@ static void begin(struct op *op)
         board->changer_waits = false;
     } else if (op->consistent) {
         board->consistent++;
+    }
+    if (op->owner->began != NULL) {
+        op->owner->began(op->owner_context, op);
     }
 }
 
@@ -373,6 +381,24 @@ struct pick {
     enum board_pass pass;
 };
 
+/* A begun operation that others wait for is not kept behind them. */
+static bool holds_others(const struct board *board, const struct op *op)
+{
+    return op == board->changer || (op->consistent && op->state == OP_RUNNING && !op->class->changes);
+}
+
+/*
+ * A consistent read whose client does not take what it reads would keep the board from being changed: it
+ * gives its hold up, and says `disturbed` where a change came between.
+ */
+static void let_go(struct board *board, struct op *op)
+{
+    if (board->changer_waits && holds_others(board, op) && op != board->changer) {
+        op->consistent = false;
+        board->consistent--;
+    }
+}
+
 static bool may_run(void *context, struct op *op)
 {
     const struct pick *pick = context;
@@ -383,7 +409,12 @@ static bool may_run(void *context, struct op *op)
     if (op->queue == &board->own_queue || op->state == OP_ENDING || op->detached) {
         return true;
     }
-    return board->handler->may_run(board->context, op, pick->pass);
+    enum board_pass pass = holds_others(board, op) ? BOARD_PASS_ALL : pick->pass;
+    if (board->handler->may_run(board->context, op, pass)) {
+        return true;
+    }
+    let_go(board, op);
+    return false;
 }
 
 static struct op *pick_op(struct board *board)
@@ -428,14 +459,11 @@ void board_kick(struct board *board)
 /* Calls `visit` for every operation of the board; `visit` may end the one that it gets. */
 static void for_each_op(struct board *board, void (*visit)(struct op *op))
 {
-    list_for_each_safe(identity_node, identity_next, &board->sched.busy)
-    {
+    list_for_each_safe (identity_node, identity_next, &board->sched.busy) {
         struct sched_identity *identity = list_entry(identity_node, struct sched_identity, node);
-        list_for_each_safe(queue_node, queue_next, &identity->queues)
-        {
+        list_for_each_safe (queue_node, queue_next, &identity->queues) {
             struct sched_queue *queue = list_entry(queue_node, struct sched_queue, node);
-            list_for_each_safe(op_node, op_next, &queue->ops)
-            {
+            list_for_each_safe (op_node, op_next, &queue->ops) {
                 visit(list_entry(op_node, struct op, queue_node));
             }
         }

@@ -56,11 +56,9 @@ void sched_remove(struct op *op)
 
 struct op *sched_pick(struct sched *sched, bool (*may_run)(void *context, struct op *op), void *context)
 {
-    list_for_each(identity_node, &sched->busy)
-    {
+    list_for_each (identity_node, &sched->busy) {
         struct sched_identity *identity = list_entry(identity_node, struct sched_identity, node);
-        list_for_each(queue_node, &identity->queues)
-        {
+        list_for_each (queue_node, &identity->queues) {
             struct sched_queue *queue = list_entry(queue_node, struct sched_queue, node);
             struct op *op = list_entry(queue->ops.next, struct op, queue_node);
             if (may_run(context, op)) {

@@ -75,8 +75,7 @@ void engine_free(struct engine *engine)
     if (engine == NULL) {
         return;
     }
-    list_for_each_safe(node, following, &engine->calls)
-    {
+    list_for_each_safe (node, following, &engine->calls) {
         engine_call_free(list_entry(node, struct engine_call, node));
     }
     strbuf_fini(&engine->input);
@@ -116,8 +115,7 @@ void ocdmux_result_fini(struct ocdmux_result *result)
 /* Ends everything with engine->failure. */
 static void engine_fail_calls(struct engine *engine)
 {
-    list_for_each_safe(node, following, &engine->calls)
-    {
+    list_for_each_safe (node, following, &engine->calls) {
         struct engine_call *call = list_entry(node, struct engine_call, node);
         switch (call->state) {
         case ENGINE_CALL_WAITING:
@@ -396,8 +394,7 @@ static cJSON *engine_parse(const struct engine_line *line, struct json_scan_span
 
 static struct engine_call *engine_find_call(struct engine *engine, uint64_t id)
 {
-    list_for_each(node, &engine->calls)
-    {
+    list_for_each (node, &engine->calls) {
         struct engine_call *call = list_entry(node, struct engine_call, node);
         if (call->id == id && call->state != ENGINE_CALL_DONE) {
             return call;
@@ -410,8 +407,7 @@ static struct engine_call *engine_find_call(struct engine *engine, uint64_t id)
 static struct engine_call *engine_only_call(struct engine *engine)
 {
     struct engine_call *only = NULL;
-    list_for_each(node, &engine->calls)
-    {
+    list_for_each (node, &engine->calls) {
         struct engine_call *call = list_entry(node, struct engine_call, node);
         if (call->state == ENGINE_CALL_DONE) {
             continue;

@@ -21,8 +21,7 @@ static bool find(struct request *request, const struct rpc_text *id, struct oper
 
 static void write_list(const struct list *operations, const char *board, struct json_writer *json)
 {
-    list_for_each(node, operations)
-    {
+    list_for_each (node, operations) {
         const struct operation *operation = list_entry(node, struct operation, node);
         if (board == NULL || strcmp(operation->board, board) == 0) {
             json_open_object(json, NULL);

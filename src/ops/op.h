@@ -93,6 +93,8 @@ enum op_state {
 };
 
 struct op_owner {
+    /* Its first step is about to run. May be NULL. */
+    void (*began)(void *context, struct op *op);
     /* Progress has changed. */
     void (*progress)(void *context, struct op *op);
     /* The end: `err` is NULL for success. Exactly once. The operation is freed after it. */

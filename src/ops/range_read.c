@@ -126,7 +126,7 @@ static enum op_verdict read_send(struct op *op, const struct op_context *context
     command->repeatable = true;
     if (read->from_flash) {
         if (context->info->stage_template[0] == '\0') {
-            err_set(err, ERR_STAGE_ERROR,
+            err_set(err, ERR_OPENOCD_ERROR,
                     "OpenOCD has no directory for the temporary files that reading flash takes");
             return OP_FAILED;
         }

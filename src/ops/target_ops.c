@@ -96,11 +96,17 @@ static enum op_verdict look_send(struct op *op, const struct op_context *context
     return OP_SEND;
 }
 
-static void take_state(struct ocd_target *target, const struct ocd_reply *reply)
+/* Leaves the state as it was, and fails, if the answer can be none. */
+static bool take_state(struct ocd_target *target, const struct ocd_reply *reply, struct err *err)
 {
-    if (reply->result_length < sizeof target->state) {
-        memcpy(target->state, reply->result, reply->result_length + 1);
+    if (reply->result_length == 0 || reply->result_length >= sizeof target->state ||
+        strlen(reply->result) != reply->result_length) {
+        err_set(err, ERR_OPENOCD_ERROR, "what OpenOCD says of the state of %s cannot be read", target->name);
+        err_set_openocd(err, reply->code, reply->result, reply->result_length);
+        return false;
     }
+    memcpy(target->state, reply->result, reply->result_length + 1);
+    return true;
 }
 
 static enum op_verdict look_reply(struct op *op, const struct op_context *context,
@@ -111,7 +117,9 @@ static enum op_verdict look_reply(struct op *op, const struct op_context *contex
         return op_fail_openocd(reply, err, ERR_TARGET_ERROR, "cannot see the state of %s",
                                context->target->name);
     }
-    take_state(context->target, reply);
+    if (!take_state(context->target, reply, err)) {
+        return OP_FAILED;
+    }
     if (strcmp(context->target->state, "halted") == 0) {
         return OP_DONE;
     }
@@ -147,7 +155,10 @@ static enum op_verdict resume_send(struct op *op, const struct op_context *conte
     const struct resume_op *resume = (const struct resume_op *)op;
     struct strbuf script = STRBUF_INIT;
     if (strcmp(context->target->type, "testee") == 0) {
-        err_set(err, ERR_UNSUPPORTED, "a target of type testee cannot be resumed: OpenOCD crashes over it");
+        err_set(err, ERR_TARGET_ERROR, "a target of type testee cannot be resumed: OpenOCD crashes over it");
+        return OP_FAILED;
+    }
+    if (resume->has_address && !op_check_range(context->target, resume->address, 1, err)) {
         return OP_FAILED;
     }
     command->changes = true;
@@ -168,8 +179,7 @@ static enum op_verdict resume_reply(struct op *op, const struct op_context *cont
     if (!ocd_reply_ok(reply)) {
         return op_fail_openocd(reply, err, ERR_TARGET_ERROR, "cannot resume %s", context->target->name);
     }
-    take_state(context->target, reply);
-    return OP_DONE;
+    return take_state(context->target, reply, err) ? OP_DONE : OP_FAILED;
 }
 
 static const struct op_step resume_steps[] = {{"resume", resume_send, resume_reply}};

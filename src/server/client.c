@@ -44,8 +44,7 @@ static void set_closed(struct client *client)
  * beginning. */
 static struct request *next_to_orphan(struct client *client)
 {
-    list_for_each(node, &client->requests)
-    {
+    list_for_each (node, &client->requests) {
         struct request *request = list_entry(node, struct request, node);
         if (!request->orphaned) {
             return request;

@@ -29,8 +29,7 @@ static void finish(struct server *server, struct strbuf *params, struct json_wri
 {
     uint64_t board_bit = 1ull << server_board_index(server, board);
     json_close_object(json);
-    list_for_each_safe(node, next, &server->clients)
-    {
+    list_for_each_safe (node, next, &server->clients) {
         struct client *client = list_entry(node, struct client, node);
         bool wants = (client->topics & (1ull << topic)) != 0 && (client->topic_boards & board_bit) != 0;
         if (!wants || client->state == CLIENT_CLOSED) {

@@ -86,8 +86,7 @@ struct operation *operations_add(struct operations *operations, const char *boar
 
 static struct operation *find_in(struct list *list, const char *id)
 {
-    list_for_each(node, list)
-    {
+    list_for_each (node, list) {
         struct operation *operation = list_entry(node, struct operation, node);
         if (strcmp(operation->id, id) == 0) {
             return operation;

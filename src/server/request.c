@@ -237,10 +237,12 @@ struct request *request_of(const struct op *op)
     return op->owner == &request_op_owner ? op->owner_context : NULL;
 }
 
-static void note_running(struct request *request)
+static void on_began(void *context, struct op *op)
 {
+    const struct request *request = context;
     struct operation *operation = request->operation;
-    if (operation != NULL && operation->state == OPERATION_QUEUED) {
+    (void)op;
+    if (operation != NULL) {
         operation->state = OPERATION_RUNNING;
         events_operation(request->server, request->board, operation);
     }
@@ -256,7 +258,6 @@ static void note_progress(struct request *request, const struct op *op)
 static void on_progress(void *context, struct op *op)
 {
     struct request *request = context;
-    note_running(request);
     note_progress(request, op);
     bool due = clock_now_us() - request->progress_us >= PROGRESS_EVERY_US;
     if (request->progress_token != NULL && due && progress_is_new(request, &op->progress) &&
@@ -304,7 +305,6 @@ static void on_ended(void *context, struct op *op, const struct err *err)
     size_t result_begin = 0;
 
     if (op->started_us != 0) {
-        note_running(request);
         note_progress(request, op);
         if (request->progress_token != NULL && progress_is_new(request, &op->progress)) {
             send_progress(request, &op->progress);
@@ -339,7 +339,7 @@ static void on_ended(void *context, struct op *op, const struct err *err)
     }
 }
 
-const struct op_owner request_op_owner = {.progress = on_progress, .ended = on_ended};
+const struct op_owner request_op_owner = {.began = on_began, .progress = on_progress, .ended = on_ended};
 
 bool request_run(struct request *request, struct op *take_op, request_result *write_result)
 {
@@ -388,8 +388,7 @@ void request_orphan(struct request *request)
 
 struct request *request_find(struct client *client, const char *id)
 {
-    list_for_each(node, &client->requests)
-    {
+    list_for_each (node, &client->requests) {
         struct request *request = list_entry(node, struct request, node);
         if (strcmp(request->id, id) == 0) {
             return request;

@@ -134,16 +134,33 @@ bool server_new(struct server **ret_server, struct loop *loop, const struct conf
     return true;
 }
 
+/* Closing one may end others, so each look starts from the beginning. */
+static struct client *next_open_client(struct server *server)
+{
+    list_for_each (node, &server->clients) {
+        struct client *client = list_entry(node, struct client, node);
+        if (client->state != CLIENT_CLOSED) {
+            return client;
+        }
+    }
+    return NULL;
+}
+
+static void close_clients(struct server *server)
+{
+    struct client *client;
+    while ((client = next_open_client(server)) != NULL) {
+        client_close(client, "the daemon stops");
+    }
+}
+
 void server_free(struct server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++) {
         net_listener_free(server->listeners[i]);
     }
     server->listener_count = 0;
-    list_for_each_safe(node, next, &server->clients)
-    {
-        client_close(list_entry(node, struct client, node), "the daemon stops");
-    }
+    close_clients(server);
     for (size_t i = 0; i < server->board_count; i++) {
         board_free(server->boards[i]);
     }

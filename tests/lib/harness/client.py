@@ -96,6 +96,18 @@ class Client:
                 self._methods[_id_key(call["id"])].append(call["method"])
                 self._retired.discard(_id_key(call["id"]))
 
+    def note_call(self, identifier: Any, method: str) -> None:
+        """Expects an answer to a call that the daemon can read and this client could not."""
+        self._methods[_id_key(identifier)].append(method)
+
+    def forget_call(self, identifier: Any) -> None:
+        """Expects one answer less under that id: the last call will be answered with id null."""
+        self._methods[_id_key(identifier)].pop()
+
+    def forget_calls(self) -> None:
+        """Expects no answers to anything sent so far, but such with id null."""
+        self._methods.clear()
+
     def send_text(self, text: str) -> None:
         """A line; the LF is added."""
         self.send_bytes(text.encode() + b"\n")

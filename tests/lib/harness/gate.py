@@ -23,7 +23,7 @@ class Gate:
         self._request: Optional[Id] = None
 
     def __enter__(self) -> "Gate":
-        self._request = self._admin.send("openocd.command", command=_HOLD % self._path)
+        self._request = self._admin.send("openocd.command", command=_HOLD % self._path, timeout_ms=60000)
         wait_until(self._is_closed, "the gate to close")
         return self
 
