@@ -205,31 +205,42 @@ static void raise_descriptor_limit(void)
     }
 }
 
+struct daemon {
+    struct loop *loop;
+    struct server *server;
+};
+
+static void on_stopped(void *context)
+{
+    const struct daemon *daemon = context;
+    loop_stop(daemon->loop);
+}
+
 static void on_stop(void *context)
 {
+    const struct daemon *daemon = context;
     log_info("stopping");
-    loop_stop(context);
+    server_stop(daemon->server, on_stopped, context);
 }
 
 static int serve(const struct config *config)
 {
     struct err err;
-    struct server *server = NULL;
-    struct loop *loop = loop_new();
+    struct daemon daemon = {.loop = loop_new()};
 
     err_reset(&err);
-    if (!server_new(&server, loop, config, handlers, &err)) {
+    if (!server_new(&daemon.server, daemon.loop, config, handlers, &err)) {
         fprintf(stderr, "ocdmuxd: %s\n", err.message);
-        loop_free(loop);
+        loop_free(daemon.loop);
         return EXIT_FAILURE;
     }
-    struct loop_signal *terminate = loop_signal_new(loop, SIGTERM, on_stop, loop);
-    struct loop_signal *interrupt = loop_signal_new(loop, SIGINT, on_stop, loop);
-    loop_run(loop);
-    server_free(server);
+    struct loop_signal *terminate = loop_signal_new(daemon.loop, SIGTERM, on_stop, &daemon);
+    struct loop_signal *interrupt = loop_signal_new(daemon.loop, SIGINT, on_stop, &daemon);
+    loop_run(daemon.loop);
+    server_free(daemon.server);
     loop_signal_free(terminate);
     loop_signal_free(interrupt);
-    loop_free(loop);
+    loop_free(daemon.loop);
     return EXIT_SUCCESS;
 }
 

@@ -33,6 +33,7 @@ struct board {
     size_t changers_queued; /* changing operations that have not */
     size_t consistent;      /* consistent reads that have begun */
     bool changer_waits;     /* a changing operation waits for consistent reads: no further one begins */
+    bool must_relearn;      /* raw Tcl was sent: the handshake has to be run again */
     uint64_t change_count;  /* grows with everything that may have changed the board */
 
     /* The board's own operations. */
@@ -41,6 +42,7 @@ struct board {
     struct loop_timer *survey_timer;
     bool survey_queued;
 
+    bool told_up; /* what the owner heard last of the link */
     struct loop_timer *kick_timer;
     bool kicking;
     struct board_counters counters;
@@ -100,10 +102,17 @@ static void answer(struct op *op, struct err *err)
     op->owner->ended(op->owner_context, op, err);
 }
 
+static void relearn(struct board *board)
+{
+    if (board->must_relearn && ocd_link_get_state(board->link) == OCD_LINK_IDLE) {
+        board->must_relearn = false;
+        ocd_link_relearn(board->link);
+    }
+}
+
 static void end_op(struct op *op, struct err *err)
 {
     struct board *board = op->board;
-    bool relearn = op->class->relearn && op->sent_change;
 
     release_locks(board, op);
     sched_remove(op);
@@ -114,9 +123,7 @@ static void end_op(struct op *op, struct err *err)
     }
     answer(op, err);
     op_free(op);
-    if (relearn && ocd_link_get_state(board->link) == OCD_LINK_IDLE) {
-        ocd_link_relearn(board->link);
-    }
+    relearn(board);
     /* Others may run now; not from here, for this may be the middle of anything. */
     loop_timer_set(board->kick_timer, 0);
 }
@@ -298,6 +305,7 @@ static void run_step(struct op *op)
             strbuf_init(&board->command.script);
             board->sent_us = clock_now_us();
             op->sent_change = op->sent_change || command.changes;
+            board->must_relearn = board->must_relearn || op->class->relearn;
             board->change_count += command.changes;
         } else {
             verdict = OP_FAILED;
@@ -503,6 +511,15 @@ static void on_lost(void *context, const char *reason)
     }
 }
 
+/* Further attempts that fail, and a handshake that is run again, are no news. */
+static void tell_link(struct board *board, bool up, const char *reason)
+{
+    if (board->told_up != up) {
+        board->told_up = up;
+        board->handler->link_changed(board->context, board, reason);
+    }
+}
+
 static void on_changed(void *context, enum ocd_link_state old_state, const char *reason)
 {
     struct board *board = context;
@@ -517,12 +534,15 @@ static void on_changed(void *context, enum ocd_link_state old_state, const char 
                 end_unknown(board->changer, reason);
             }
         }
-        board->handler->link_changed(board->context, board, reason);
+        tell_link(board, false, reason);
         break;
     case OCD_LINK_IDLE:
+        if (old_state == OCD_LINK_ABANDONED) {
+            relearn(board);
+        }
         if (old_state == OCD_LINK_HANDSHAKE) {
             for_each_op(board, stop_waiting);
-            board->handler->link_changed(board->context, board, NULL);
+            tell_link(board, true, NULL);
         }
         if (board->in_flight == NULL) {
             loop_timer_set(board->kick_timer, 0);
@@ -692,6 +712,13 @@ void board_cancel(struct op *op)
     if (op->board->in_flight != op && !op->critical) {
         end_cancelled(op);
     }
+}
+
+bool board_stop(struct board *board)
+{
+    for_each_op(board, board_cancel);
+    bool changing = board->in_flight != NULL && board->command.changes;
+    return !changing && (board->changer == NULL || !board->changer->critical);
 }
 
 bool board_op_disturbed(const struct op *op)

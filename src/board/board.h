@@ -83,6 +83,12 @@ void board_cancel(struct op *op);
  * operations. */
 void board_kick(struct board *board);
 
+/*
+ * Cancels everything. True once nothing is under way that should not be cut off: a command that changes the
+ * board, or an operation at a point where stopping would lose something.
+ */
+bool board_stop(struct board *board);
+
 /* Whether the board was changed between the commands of a read. */
 bool board_op_disturbed(const struct op *op);
 

@@ -51,7 +51,7 @@ bool flash_geometry_read(struct ocd_info *info, unsigned bank, const char *text,
     if (!ok) {
         err_set(err, ERR_OPENOCD_ERROR, "what OpenOCD says of flash bank %u cannot be read", bank);
     }
-    ok = ok && take_banks(info, &parts[0], err) && flash_bank_check(info, bank, err) &&
+    ok = ok && take_banks(info, &parts[0], err) && flash_bank_check(info, bank, "", err) &&
          ocd_parse_flash_info(strbuf_text(&parts[1]), parts[1].length, &geometry.sectors, err) &&
          ocd_parse_flash_info(strbuf_text(&parts[2]), parts[2].length, &geometry.blocks, err);
     for (size_t i = 0; i < 3; i++) {
@@ -99,22 +99,28 @@ size_t flash_sector_at(const struct flash_geometry *geometry, uint64_t offset)
     return geometry->sectors.count;
 }
 
-bool flash_bank_check(const struct ocd_info *info, uint64_t bank, struct err *err)
+bool flash_bank_check(const struct ocd_info *info, uint64_t bank, const char *target, struct err *err)
 {
-    if (bank < info->bank_count) {
-        return true;
+    if (bank >= info->bank_count) {
+        err_set(err, ERR_NOT_FOUND, "there is no flash bank %" PRIu64 ": the board has %zu", bank,
+                info->bank_count);
+        err_add_text(err, "parameter", "bank");
+        return false;
     }
-    err_set(err, ERR_NOT_FOUND, "there is no flash bank %" PRIu64 ": the board has %zu", bank,
-            info->bank_count);
-    err_add_text(err, "parameter", "bank");
-    return false;
+    if (target[0] != '\0' && strcmp(info->banks[bank].target, target) != 0) {
+        err_set(err, ERR_INVALID_PARAMS, "target: flash bank %" PRIu64 " belongs to %s", bank,
+                info->banks[bank].target);
+        err_add_text(err, "parameter", "target");
+        return false;
+    }
+    return true;
 }
 
 static enum op_verdict info_send(struct op *op, const struct op_context *context, struct op_command *command,
                                  struct err *err)
 {
     const struct flash_info_op *self = (const struct flash_info_op *)op;
-    if (!flash_bank_check(context->info, self->bank, err)) {
+    if (!flash_bank_check(context->info, self->bank, op->target, err)) {
         return OP_FAILED;
     }
     command->repeatable = true;

@@ -37,8 +37,11 @@ struct op *flash_info_new(unsigned bank);
  */
 struct op *flash_banks_new(void);
 
-/* not_found, naming the bank and how many there are, if the board has no such bank. */
-bool flash_bank_check(const struct ocd_info *info, uint64_t bank, struct err *err)
+/*
+ * not_found, naming the bank and how many there are, if the board has no such bank; invalid_params if it
+ * belongs to another target than the one that was named ("": none was).
+ */
+bool flash_bank_check(const struct ocd_info *info, uint64_t bank, const char *target, struct err *err)
     __attribute__((warn_unused_result));
 
 #endif

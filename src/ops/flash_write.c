@@ -106,7 +106,8 @@ static enum op_verdict survey_send(struct op *op, const struct op_context *conte
                 "OpenOCD has no directory for the temporary files that writing flash takes");
         return OP_FAILED;
     }
-    if (!find_bank(self, context->info, &self->bank, err)) {
+    if (!find_bank(self, context->info, &self->bank, err) ||
+        !flash_bank_check(context->info, self->bank, op->target, err)) {
         return OP_FAILED;
     }
     command->repeatable = true;

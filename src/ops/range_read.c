@@ -130,7 +130,8 @@ static enum op_verdict read_send(struct op *op, const struct op_context *context
                     "OpenOCD has no directory for the temporary files that reading flash takes");
             return OP_FAILED;
         }
-        if (!flash_bank_check(context->info, read->bank, err) || !check_bank_range(read, context, err)) {
+        if (!flash_bank_check(context->info, read->bank, op->target, err) ||
+            !check_bank_range(read, context, err)) {
             return OP_FAILED;
         }
         send_file(read, context, command);

@@ -11,6 +11,8 @@
 #include "server/request.h"
 
 #define HALF_CLOSED_LINK_US 2000000u
+/* Of requests that wait for clients that are gone: more is dropped. */
+#define HALF_CLOSED_BYTES (64u * 1024u * 1024u)
 /* After its last answer a half-closed client has this long to take it. */
 #define FLUSH_LIMIT_MS 5000u
 
@@ -230,10 +232,25 @@ static void on_drained(void *context)
     server_kick_boards(client->server);
 }
 
+/* What waits for clients that have sent their last, in bytes of parameters. */
+static size_t bytes_of_the_gone(const struct server *server)
+{
+    size_t sum = 0;
+    list_for_each (node, &server->clients) {
+        const struct client *client = list_entry(node, struct client, node);
+        sum += client->state != CLIENT_OPEN ? client->queued_bytes : 0;
+    }
+    return sum;
+}
+
 static void on_eof(void *context)
 {
     struct client *client = context;
     client->state = CLIENT_HALF_CLOSED;
+    if (bytes_of_the_gone(client->server) > HALF_CLOSED_BYTES) {
+        client_close(client, "gone, and too much waits for clients that are gone");
+        return;
+    }
     if (list_is_empty(&client->requests)) {
         close_flushed(client);
     }

@@ -25,6 +25,7 @@ void config_init(struct config *config)
         .max_line_bytes = 8u * 1024u * 1024u,
         .max_in_flight = 256,
         .max_queued_bytes = 16u * 1024u * 1024u,
+        .max_total_queued_bytes = 256u * 1024u * 1024u,
         .max_output_bytes = 1024u * 1024u,
         .max_inline_bytes = 4u * 1024u * 1024u,
         .max_clients = 4096,
@@ -307,14 +308,21 @@ static bool take_listeners(struct config *config, struct json_span root, const c
 
 static bool take_limits(struct config *config, struct json_span root, const char *path, struct err *err)
 {
-    static const char *const members[] = {
-        "max_line_bytes",   "max_in_flight", "max_queued_bytes", "max_output_bytes",
-        "max_inline_bytes", "max_clients",   "slow_reader_ms",   NULL};
+    static const char *const members[] = {"max_line_bytes",
+                                          "max_in_flight",
+                                          "max_queued_bytes",
+                                          "max_total_queued_bytes",
+                                          "max_output_bytes",
+                                          "max_inline_bytes",
+                                          "max_clients",
+                                          "slow_reader_ms",
+                                          NULL};
     struct config_limits *limits = &config->limits;
     struct number numbers[] = {
         {"max_line_bytes", &limits->max_line_bytes, 1024, 64u << 20},
         {"max_in_flight", &limits->max_in_flight, 1, 10000},
         {"max_queued_bytes", &limits->max_queued_bytes, 1024, 1u << 30},
+        {"max_total_queued_bytes", &limits->max_total_queued_bytes, 1024, 64ull << 30},
         {"max_output_bytes", &limits->max_output_bytes, 1024, 1u << 30},
         {"max_inline_bytes", &limits->max_inline_bytes, 1, 16u << 20},
         {"max_clients", &limits->max_clients, 1, 100000},

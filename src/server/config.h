@@ -30,6 +30,8 @@ struct config_limits {
     uint64_t max_in_flight;  /* requests of one connection, 1 to 10,000; 256 by default */
     uint64_t
         max_queued_bytes; /* of parameters that one connection's waiting requests hold; 16 MiB by default */
+    uint64_t max_total_queued_bytes; /* the same of all connections; beyond it large requests are refused; 256
+                                        MiB */
     uint64_t max_output_bytes; /* of output that one connection has not taken; reads that would add to it
                                   pause; 1 MiB */
     uint64_t max_inline_bytes; /* of data in one reply that is not streamed, 1 to 16 MiB; 4 MiB by default */

@@ -1,6 +1,7 @@
 /* From a line to its reply. */
 #include "server/request.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "server/events.h"
 
 #define MAX_BATCH 64u
+#define SMALL_REQUEST_BYTES (64u * 1024u)
 #define MAX_BATCH_REPLY_BYTES (32u * 1024u * 1024u)
 #define PROGRESS_EVERY_US 100000u
 
@@ -116,6 +118,7 @@ static void finish(struct request *request)
     list_remove(&request->node);
     client->in_flight--;
     client->queued_bytes -= request->held_bytes;
+    request->server->queued_bytes -= request->held_bytes;
     if (request->id[0] == '\0') {
         strbuf_fini(&request->reply); /* a notification gets no answer */
     } else {
@@ -347,6 +350,9 @@ bool request_run(struct request *request, struct op *take_op, request_result *wr
     struct board *board = request->board;
     size_t place = board_queued(board);
 
+    if (take_op->target[0] == '\0') {
+        snprintf(take_op->target, sizeof take_op->target, "%s", request->target);
+    }
     request->op = take_op;
     request->write_result = write_result;
     if (take_op->class->long_running) {
@@ -380,7 +386,7 @@ void request_cancel(struct request *request)
 void request_orphan(struct request *request)
 {
     request->orphaned = true;
-    if (request->op != NULL && request->op->detached) {
+    if (request->op != NULL && request->op->detached && request->op->state != OP_QUEUED) {
         return;
     }
     request_cancel(request);
@@ -462,6 +468,7 @@ static struct request *new_request(struct client *client, struct batch *batch, c
     list_append(&client->requests, &request->node);
     client->in_flight++;
     client->queued_bytes += request->held_bytes;
+    client->server->queued_bytes += request->held_bytes;
     if (batch != NULL) {
         batch->open++;
     }
@@ -474,6 +481,23 @@ static bool id_is_taken(struct client *client, struct json_span id)
     bool taken = id.length > 0 && request_find(client, text) != NULL;
     free(text);
     return taken;
+}
+
+/* Small requests are always taken: they are what is needed to look at a daemon that is full, and to cancel.
+ */
+static bool check_room(const struct client *client, const struct rpc_call *call, struct err *err)
+{
+    uint64_t limit = client->server->config->limits.max_total_queued_bytes;
+    if (call->params.length <= SMALL_REQUEST_BYTES ||
+        client->server->queued_bytes + call->params.length <= limit) {
+        return true;
+    }
+    err_set(err, ERR_LIMIT_EXCEEDED,
+            "the requests of all clients that wait here hold %zu bytes already: try again later",
+            client->server->queued_bytes);
+    err_add_text(err, "limit", "max_total_queued_bytes");
+    err_add_integer(err, "maximum", limit);
+    return false;
 }
 
 static void take_call(struct client *client, struct batch *batch, struct json_span span)
@@ -494,7 +518,7 @@ static void take_call(struct client *client, struct batch *batch, struct json_sp
         refuse(client, batch, (struct json_span){"", 0}, &err);
         return;
     }
-    if (!check_role(client, call.method, &err)) {
+    if (!check_role(client, call.method, &err) || !check_room(client, &call, &err)) {
         refuse(client, batch, call.id, &err);
         return;
     }

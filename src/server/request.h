@@ -57,12 +57,13 @@ void request_reply_whole(struct request *request, struct strbuf *take_json);
 void request_fail(struct request *request, const struct err *err);
 
 /*
- * Makes it an operation on its board. Where the operation's class says so, `operation` and `disturbed` are
- * added to what `write_result` wrote. Always returns true: handlers end with `return request_run(...)`.
+ * Makes it an operation on its board, for the request's target where the operation has none of its own. Where
+ * the operation's class says so, `operation` and `disturbed` are added to what `write_result` wrote. Always
+ * returns true: handlers end with `return request_run(...)`.
  */
 bool request_run(struct request *request, struct op *take_op, request_result *write_result);
 
-/* The operation's client has gone: cancels, unless it is detached. */
+/* The operation's client has gone: cancels, unless it is detached and has begun. */
 void request_orphan(struct request *request);
 /* request.cancel. */
 void request_cancel(struct request *request);

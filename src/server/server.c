@@ -12,6 +12,8 @@
 #include "server/events.h"
 #include "server/request.h"
 
+#define STOP_LOOK_MS 20u
+
 static void on_link_changed(void *context, struct board *board, const char *reason)
 {
     events_link(context, board, reason);
@@ -154,16 +156,51 @@ static void close_clients(struct server *server)
     }
 }
 
-void server_free(struct server *server)
+static void close_listeners(struct server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++) {
         net_listener_free(server->listeners[i]);
     }
     server->listener_count = 0;
+}
+
+static void look_whether_stopped(void *context)
+{
+    struct server *server = context;
+    bool all = true;
+    for (size_t i = 0; i < server->board_count; i++) {
+        all = board_stop(server->boards[i]) && all;
+    }
+    if (all || clock_now_us() >= server->stop_deadline_us) {
+        server->stopped(server->stopped_context);
+        return;
+    }
+    loop_timer_set(server->stop_timer, STOP_LOOK_MS);
+}
+
+void server_stop(struct server *server, void (*stopped)(void *context), void *context)
+{
+    if (server->stop_timer != NULL) {
+        stopped(context);
+        return;
+    }
+    server->stopped = stopped;
+    server->stopped_context = context;
+    server->stop_deadline_us = clock_now_us() + STOP_LIMIT_MS * 1000ull;
+    server->stop_timer = loop_timer_new(server->loop, look_whether_stopped, server);
+    close_listeners(server);
+    close_clients(server);
+    look_whether_stopped(server);
+}
+
+void server_free(struct server *server)
+{
+    close_listeners(server);
     close_clients(server);
     for (size_t i = 0; i < server->board_count; i++) {
         board_free(server->boards[i]);
     }
+    loop_timer_free(server->stop_timer);
     operations_fini(&server->operations);
     free(server->identities);
     free(server);

@@ -9,6 +9,8 @@
 #include "server/operations.h"
 
 #define SERVER_PROTOCOL 1
+/* As long as OpenOCD may take for a large erase. */
+#define STOP_LIMIT_MS 60000u
 
 struct request;
 
@@ -37,14 +39,24 @@ struct server {
     struct sched_identity *identities; /* of `anonymous`: one for each board */
     struct operations operations;
     struct server_counters counters;
+    size_t queued_bytes; /* of parameters that requests of all clients hold */
     uint64_t started_us;
     bool listeners_paused;
+    struct loop_timer *stop_timer; /* set while it stops */
+    uint64_t stop_deadline_us;
+    void (*stopped)(void *context);
+    void *stopped_context;
 };
 
 /* `config` and `handlers` must outlive the server. Fails with internal_error where a listener cannot be
  * opened. */
 bool server_new(struct server **ret_server, struct loop *loop, const struct config *config,
                 server_handler *const *handlers, struct err *err) __attribute__((warn_unused_result));
+/*
+ * Closes listeners and clients and cancels what is under way; calls `stopped` when what must not be cut off
+ * has ended, after STOP_LIMIT_MS at the latest, or at once when called a second time.
+ */
+void server_stop(struct server *server, void (*stopped)(void *context), void *context);
 /* Closes everything at once. */
 void server_free(struct server *server);
 
