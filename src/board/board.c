@@ -189,9 +189,13 @@ static void on_op_timer(void *context)
 {
     struct op *op = context;
     uint64_t now = clock_now_us();
-    if (op->deadline_us != 0 && op->deadline_us <= now) {
+    bool passed = op->deadline_us != 0 && op->deadline_us <= now;
+    if (passed && op->unavailable_us == 0) {
         deadline_passed(op);
         return;
+    }
+    if (passed) {
+        op->unavailable_us = now; /* it was the link that it waited for */
     }
     if (op->unavailable_us != 0 && op->unavailable_us <= now) {
         const char *reason = ocd_link_last_error(op->board->link);
@@ -299,7 +303,7 @@ static void run_step(struct op *op)
         verdict = op->class->steps[op->step].send(op, &context, &command, &err);
     }
     if (verdict == OP_SEND) {
-        if (ocd_link_send(board->link, &command.script, command.limit_ms, &err)) {
+        if (ocd_link_send(board->link, &command.script, command.limit_ms, command.changes, &err)) {
             board->in_flight = op;
             board->command = command;
             strbuf_init(&board->command.script);
@@ -389,7 +393,7 @@ struct pick {
     enum board_pass pass;
 };
 
-/* A begun operation that others wait for is not kept behind them. */
+/* A begun operation that others may have to wait for is not kept behind them. */
 static bool holds_others(const struct board *board, const struct op *op)
 {
     return op == board->changer || (op->consistent && op->state == OP_RUNNING && !op->class->changes);

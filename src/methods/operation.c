@@ -4,6 +4,9 @@
 #include "methods/handlers_gen.h"
 #include "server/request.h"
 
+/* More than these would make one answer too large; operation.status knows all. */
+#define LISTED_ENDED 256u
+
 static bool find(struct request *request, const struct rpc_text *id, struct operation **ret_operation,
                  struct err *err)
 {
@@ -19,9 +22,15 @@ static bool find(struct request *request, const struct rpc_text *id, struct oper
     return true;
 }
 
-static void write_list(const struct list *operations, const char *board, struct json_writer *json)
+/* The ended ones from `skip` on: the newest. */
+static void write_list(const struct list *operations, const char *board, size_t skip,
+                       struct json_writer *json)
 {
+    size_t index = 0;
     list_for_each (node, operations) {
+        if (index++ < skip) {
+            continue;
+        }
         const struct operation *operation = list_entry(node, struct operation, node);
         if (board == NULL || strcmp(operation->board, board) == 0) {
             json_open_object(json, NULL);
@@ -39,9 +48,12 @@ bool method_operation_list(struct request *request, struct params_operation_list
     }
     struct json_writer *json = request_reply_begin(request);
     json_open_array(json, "operations");
-    write_list(&request->server->operations.active, params->board.text, json);
-    write_list(&request->server->operations.ended, params->board.text, json);
+    size_t ended = request->server->operations.ended_count;
+    size_t skip = ended > LISTED_ENDED ? ended - LISTED_ENDED : 0;
+    write_list(&request->server->operations.active, params->board.text, 0, json);
+    write_list(&request->server->operations.ended, params->board.text, skip, json);
     json_close_array(json);
+    json_bool(json, "truncated", skip > 0);
     request_reply_end(request);
     return true;
 }

@@ -164,3 +164,15 @@ bool net_address_is_local(const struct net_address *address)
     const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)storage;
     return storage->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&ipv6->sin6_addr);
 }
+
+unsigned net_address_port(const struct net_address *address)
+{
+    switch (address->storage.ss_family) {
+    case AF_INET:
+        return ntohs(((const struct sockaddr_in *)&address->storage)->sin_port);
+    case AF_INET6:
+        return ntohs(((const struct sockaddr_in6 *)&address->storage)->sin6_port);
+    default:
+        return 1;
+    }
+}

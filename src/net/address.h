@@ -23,6 +23,8 @@ bool net_address_parse(struct net_address *ret_address, const char *text, struct
 /* "HOST:PORT" without a scheme, as `--openocd` takes it; "tcp:HOST:PORT" and "unix:PATH" are taken too. */
 bool net_address_parse_host_port(struct net_address *ret_address, const char *text, struct err *err)
     __attribute__((warn_unused_result));
+/* 0 to 65535; 1 for a Unix socket, which has none. */
+unsigned net_address_port(const struct net_address *address);
 /* 127.0.0.0/8, ::1 or a Unix socket. */
 bool net_address_is_local(const struct net_address *address);
 

@@ -348,6 +348,11 @@ static size_t feed_header(struct envelope_decoder *decoder, const char *bytes, s
     size_t room = HEADER_MAX - decoder->buffer.length;
     size_t looked_at = length < room ? length : room;
     const char *colon = memchr(bytes, ':', looked_at);
+    const char *frame_end = memchr(bytes, FRAME_END, colon == NULL ? looked_at : (size_t)(colon - bytes));
+    if (frame_end != NULL) {
+        break_off(decoder, "an envelope ends inside its header");
+        return (size_t)(frame_end - bytes) + 1;
+    }
     size_t here = colon == NULL ? looked_at : (size_t)(colon - bytes);
     strbuf_append(&decoder->buffer, bytes, here);
     if (colon == NULL) {

@@ -48,6 +48,8 @@ struct ocd_link {
     uint64_t nonce_prefix;
     uint64_t nonce_counter;
     uint64_t sent_us;
+    bool patient;   /* the command in flight: a stray does not cut its limit */
+    bool saw_stray; /* a stray has cut its limit */
 
     struct ocd_info info;
     struct ocd_link_counters counters;
@@ -182,12 +184,22 @@ static void fail(struct ocd_link *link, const char *reason)
 
 /* The handshake. */
 
+/*
+ * Finds a directory on OpenOCD's host in which it can create files, and answers with the template for them,
+ * which holds OpenOCD's process id. What an OpenOCD that was killed in the middle of a command left there is
+ * removed: files of processes that are no more, and of nobody else's last hour.
+ */
 static void stage_script(const struct ocd_link *link, struct strbuf *script)
 {
-    strbuf_append_text(script,
-                       "apply {{dirs} {foreach d $dirs {if {![catch {set p [file tempfile $d/ocdmux-XXXXXX];"
-                       "set f [open $p wb]; $f puts -nonewline ocdmux; $f close; file delete -force $p}]} "
-                       "{return $d}}; return {}}} ");
+    strbuf_append_text(
+        script,
+        "apply {{dirs} {set n 0; catch {set n [pid]}; foreach d $dirs {set t $d/ocdmux-$n-XXXXXX;"
+        "if {[catch {set p [file tempfile $t]; set f [open $p wb]; $f puts -nonewline ocdmux; $f close;"
+        "file delete -force $p}]} {continue};"
+        "catch {foreach f [glob -nocomplain $d/ocdmux-*-*] {"
+        "if {[regexp {/ocdmux-([0-9]+)-[^/]*$} $f -> q] && ![file exists /proc/$q] &&"
+        "[file mtime $f] < [clock seconds] - 3600} {file delete -force $f}}};"
+        "return $t}; return {}}} ");
     struct strbuf dirs = STRBUF_INIT;
     if (link->stage_dir != NULL) {
         tcl_quote_text(&dirs, link->stage_dir);
@@ -252,9 +264,8 @@ static void take_stage_dir(struct ocd_link *link, const struct ocd_reply *reply)
 {
     link->info.stage_template[0] = '\0';
     if (ocd_reply_ok(reply) && reply->result_length > 0 &&
-        reply->result_length + sizeof "/ocdmux-XXXXXX" <= sizeof link->info.stage_template) {
-        snprintf(link->info.stage_template, sizeof link->info.stage_template, "%s/ocdmux-XXXXXX",
-                 reply->result);
+        reply->result_length < sizeof link->info.stage_template) {
+        snprintf(link->info.stage_template, sizeof link->info.stage_template, "%s", reply->result);
     } else {
         log_warn("board %s: OpenOCD finds no directory for temporary files; flash cannot be written",
                  link->name);
@@ -363,7 +374,9 @@ static void on_stray(void *context, const char *bytes, size_t length)
     log_debug("board %s: a frame of %zu bytes outside any envelope was dropped: %.60s", link->name, length,
               bytes);
     uint64_t limit_us = clock_now_us() + STRAY_LIMIT_MS * 1000;
-    if (link->nonce[0] != '\0' && link->timer_at_us > limit_us) {
+    bool waits = link->nonce[0] != '\0' && link->state != OCD_LINK_HANDSHAKE;
+    if (waits && !link->patient && link->timer_at_us > limit_us) {
+        link->saw_stray = true;
         set_timer(link, STRAY_LIMIT_MS);
     }
 }
@@ -451,7 +464,8 @@ static void on_timer(void *context)
         break;
     case OCD_LINK_BUSY:
     case OCD_LINK_ABANDONED:
-        fail(link, "OpenOCD did not answer a command within the link's limit");
+        fail(link, link->saw_stray ? "a frame that answers nothing came from OpenOCD, and no answer after it"
+                                   : "OpenOCD did not answer a command within the link's limit");
         break;
     case OCD_LINK_IDLE:
         break;
@@ -534,12 +548,15 @@ const char *ocd_link_address(const struct ocd_link *link)
     return link->address.text;
 }
 
-bool ocd_link_send(struct ocd_link *link, const struct strbuf *script, uint32_t limit_ms, struct err *err)
+bool ocd_link_send(struct ocd_link *link, const struct strbuf *script, uint32_t limit_ms, bool patient,
+                   struct err *err)
 {
     if (!transmit(link, script, err)) {
         return false;
     }
     set_timer(link, limit_ms > link->limit_ms ? limit_ms : link->limit_ms);
+    link->patient = patient;
+    link->saw_stray = false;
     set_state(link, OCD_LINK_BUSY, NULL);
     return true;
 }

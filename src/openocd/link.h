@@ -77,10 +77,12 @@ const char *ocd_link_address(const struct ocd_link *link);
 
 /*
  * Sends one script; the link must be IDLE and is BUSY then. `limit_ms` 0 means the link's own. Fails with
- * limit_exceeded if the script is longer than OpenOCD takes; nothing was sent then.
+ * limit_exceeded if the script is longer than OpenOCD takes; nothing was sent then. When a frame comes that
+ * answers nothing, the true answer gets 2 s more, for it may never come; with `patient` it gets its whole
+ * limit.
  */
-bool ocd_link_send(struct ocd_link *link, const struct strbuf *script, uint32_t limit_ms, struct err *err)
-    __attribute__((warn_unused_result));
+bool ocd_link_send(struct ocd_link *link, const struct strbuf *script, uint32_t limit_ms, bool patient,
+                   struct err *err) __attribute__((warn_unused_result));
 /* Its owner wants the reply no more: BUSY -> ABANDONED, until the reply comes and is dropped. */
 void ocd_link_abandon(struct ocd_link *link);
 /* Runs the handshake again, from IDLE: for what raw Tcl may have changed. */

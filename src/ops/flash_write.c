@@ -91,7 +91,8 @@ static bool find_bank(const struct flash_write *self, const struct ocd_info *inf
         }
     }
     if (!found) {
-        err_set(err, ERR_IMAGE_INVALID, "0x%08" PRIx64 " is in no flash bank", self->options.address);
+        err_set(err, ERR_IMAGE_INVALID, "address: 0x%08" PRIx64 " is in no flash bank",
+                self->options.address);
         err_add_address(err, "address", self->options.address);
     }
     return found;
@@ -124,7 +125,7 @@ static bool check_room(struct flash_write *self, struct err *err)
         return true;
     }
     err_set(err, ERR_IMAGE_INVALID,
-            "%" PRIu64 " bytes at 0x%08" PRIx64 " do not fit into flash bank %u: it has %" PRIu64
+            "address: %" PRIu64 " bytes at 0x%08" PRIx64 " do not fit into flash bank %u: it has %" PRIu64
             " bytes from 0x%08" PRIx64,
             self->image_size, address, self->bank, bank->size, bank->base);
     err_add_address(err, "address", address);

@@ -110,8 +110,9 @@ bool op_check_range(const struct ocd_target *target, uint64_t address, uint64_t 
         return true;
     }
     err_set(err, ERR_INVALID_RANGE,
-            "%" PRIu64 " bytes at 0x%08" PRIx64 " reach beyond 0x%" PRIx64 ", the last address of %s", size,
-            address, last, target->name);
+            "address: %" PRIu64 " bytes at 0x%08" PRIx64 " reach beyond 0x%" PRIx64
+            ", the last address of %s",
+            size, address, last, target->name);
     err_add_address(err, "address", address);
     err_add_integer(err, "size", size);
     err_add_integer(err, "address_bits", target->address_bits);

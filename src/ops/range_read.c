@@ -103,8 +103,9 @@ static void send_file(struct range_read *read, const struct op_context *context,
 
 static bool beyond_bank(const struct range_read *read, struct err *err)
 {
-    err_set(err, ERR_INVALID_RANGE, "%" PRIu64 " bytes at offset 0x%" PRIx64 " reach beyond flash bank %u",
-            read->size, read->address, read->bank);
+    err_set(err, ERR_INVALID_RANGE,
+            "offset: %" PRIu64 " bytes at offset 0x%" PRIx64 " reach beyond flash bank %u", read->size,
+            read->address, read->bank);
     err_add_integer(err, "bank", read->bank);
     err_add_integer(err, "size", read->size);
     return false;

@@ -161,9 +161,6 @@ static enum op_verdict resume_send(struct op *op, const struct op_context *conte
     if (resume->has_address && !op_check_range(context->target, resume->address, 1, err)) {
         return OP_FAILED;
     }
-    if (resume->has_address && !op_check_range(context->target, resume->address, 1, err)) {
-        return OP_FAILED;
-    }
     command->changes = true;
     strbuf_append_text(&script, "resume");
     if (resume->has_address) {

@@ -13,6 +13,8 @@
 #define HALF_CLOSED_LINK_US 2000000u
 /* Of requests that wait for clients that are gone: more is dropped. */
 #define HALF_CLOSED_BYTES (64u * 1024u * 1024u)
+/* Whoever left but this is served all the same. */
+#define HALF_CLOSED_SMALL_BYTES (64u * 1024u)
 /* After its last answer a half-closed client has this long to take it. */
 #define FLUSH_LIMIT_MS 5000u
 
@@ -247,7 +249,8 @@ static void on_eof(void *context)
 {
     struct client *client = context;
     client->state = CLIENT_HALF_CLOSED;
-    if (bytes_of_the_gone(client->server) > HALF_CLOSED_BYTES) {
+    if (client->queued_bytes > HALF_CLOSED_SMALL_BYTES &&
+        bytes_of_the_gone(client->server) > HALF_CLOSED_BYTES) {
         client_close(client, "gone, and too much waits for clients that are gone");
         return;
     }

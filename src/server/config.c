@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,18 +54,6 @@ static bool check_name(const char *name, struct err *err)
     return true;
 }
 
-/* Port 0 is for listeners, which let the kernel choose: nothing can be connected to it. */
-static bool check_port(const struct net_address *address, struct err *err)
-{
-    in_port_t port = 1;
-    if (address->storage.ss_family == AF_INET) {
-        port = ((const struct sockaddr_in *)&address->storage)->sin_port;
-    } else if (address->storage.ss_family == AF_INET6) {
-        port = ((const struct sockaddr_in6 *)&address->storage)->sin6_port;
-    }
-    return port != 0 || err_set(err, ERR_INVALID_PARAMS, "%s: OpenOCD's port cannot be 0", address->text);
-}
-
 bool config_add_board(struct config *config, const char *name, const char *openocd, struct err *err)
 {
     struct net_address address;
@@ -81,8 +68,11 @@ bool config_add_board(struct config *config, const char *name, const char *openo
             return err_set(err, ERR_INVALID_PARAMS, "two boards are called \"%s\"", name);
         }
     }
-    if (!net_address_parse_host_port(&address, openocd, err) || !check_port(&address, err)) {
+    if (!net_address_parse_host_port(&address, openocd, err)) {
         return false;
+    }
+    if (net_address_port(&address) == 0) {
+        return err_set(err, ERR_INVALID_PARAMS, "%s: OpenOCD's port cannot be 0", address.text);
     }
     struct config_board *board = &config->boards[config->board_count++];
     snprintf(board->name, sizeof board->name, "%s", name);
@@ -455,6 +445,9 @@ bool config_read_file(struct config *config, const char *path, struct err *err)
     text[length] = '\0';
     fclose(file);
     bool ok = config_read_text(config, path, text, length, err);
+    if (ok && config->board_count == 0) {
+        ok = bad(err, path, "", "boards", "must be an array of at least one board");
+    }
     free(text);
     return ok;
 }

@@ -14,7 +14,7 @@
 
 #define MAX_BATCH 64u
 #define SMALL_REQUEST_BYTES (64u * 1024u)
-#define MAX_BATCH_REPLY_BYTES (32u * 1024u * 1024u)
+#define MAX_BATCH_REPLY_BYTES (8u * 1024u * 1024u)
 #define PROGRESS_EVERY_US 100000u
 
 /* The calls of one array; answered by one array when the last of them is. */
@@ -570,6 +570,9 @@ void request_take_line(struct client *client, const char *line, size_t length)
         struct err err;
         err_set(&err, problem.limit ? ERR_INVALID_REQUEST : ERR_PARSE_ERROR, "byte %zu of the line: %s",
                 problem.offset, problem.reason);
+        if (!problem.limit) {
+            err_add_integer(&err, "offset", problem.offset);
+        }
         client->server->counters.lines_refused++;
         refuse(client, NULL, no_id, &err);
         return;

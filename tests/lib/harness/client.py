@@ -256,6 +256,16 @@ class Client:
                 return message
             self._keep(message)
 
+    @property
+    def has_replies(self) -> bool:
+        """Whether replies are kept that nobody asked for yet."""
+        return any(self._replies.values())
+
+    def take_reply(self) -> Json:
+        """A reply that is kept and nobody asked for yet; it is kept no more. Raises StopIteration."""
+        key = next(key for key, replies in self._replies.items() if replies)
+        return self._replies[key].pop(0)
+
     def take_notifications(self, method: str) -> List[Json]:
         """The params of the kept notifications of that method, in their order; they are kept no more."""
         taken = [each["params"] for each in self.notifications if each["method"] == method]

@@ -8,13 +8,17 @@ from typing import Optional
 from harness.client import Client, Id
 from harness.waiting import wait_until
 
-_HOLD = "for {set i 0} {$i < 6000 && ![file exists {%s}]} {incr i} {sleep 5}"
+
+def hold_command(path: Path) -> str:
+    """Tcl that ends when the file `path` appears, and after half a minute anyhow."""
+    return "for {set i 0} {$i < 6000 && ![file exists {%s}]} {incr i} {sleep 5}" % path
 
 
 class Gate:
     """While it is closed, an `openocd.command` of `admin` keeps the link busy and whatever else is sent waits in its queue.
 
-    A context manager, to be entered as often as wanted: closed within, opened at the end; open() opens it before. `path` is a file that does not exist yet.
+    A context manager, to be entered as often as wanted: closed within, opened at the end; open() opens it before.
+    `path` is a file that does not exist yet.
     """
 
     def __init__(self, admin: Client, path: Path) -> None:
@@ -23,7 +27,7 @@ class Gate:
         self._request: Optional[Id] = None
 
     def __enter__(self) -> "Gate":
-        self._request = self._admin.send("openocd.command", command=_HOLD % self._path, timeout_ms=60000)
+        self._request = self._admin.send("openocd.command", command=hold_command(self._path), timeout_ms=60000)
         wait_until(self._is_closed, "the gate to close")
         return self
 

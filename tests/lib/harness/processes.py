@@ -122,6 +122,7 @@ class Vboard(Process):
 
     def __init__(self, directory: Path, flags: Sequence[str] = ()) -> None:
         port_file = directory / "vboard.port"
+        port_file.unlink(missing_ok=True)  # left by one that was killed
         super().__init__([str(build_file("mock", "vboard", "vboard")), "--port-file", str(port_file), *flags])
         try:
             wait_until(lambda: port_file.exists() or not self.alive, "the virtual board's port", START_LIMIT_S)

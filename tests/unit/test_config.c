@@ -1,0 +1,443 @@
+/* server/config: what is taken, and where bad configuration is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "server/config.h"
+
+static int config_setup(void **state)
+{
+    struct config *config = xcalloc(1, sizeof *config);
+    config_init(config);
+    *state = config;
+    return 0;
+}
+
+static int config_teardown(void **state)
+{
+    config_fini(*state);
+    free(*state);
+    return 0;
+}
+
+static bool read_text(struct config *config, const char *text, struct err *err)
+{
+    char *copy = xstrdup(text);
+    err_reset(err);
+    bool ok = config_read_text(config, "lab.json", copy, strlen(text), err);
+    free(copy);
+    return ok;
+}
+
+static void must_read(struct config *config, const char *text)
+{
+    struct err err;
+    if (!read_text(config, text, &err)) {
+        fail_msg("refused: %s", err.message);
+    }
+}
+
+/* The message must be exactly that. */
+static void must_refuse(const char *text, const char *message)
+{
+    struct config config;
+    struct err err;
+    config_init(&config);
+    if (read_text(&config, text, &err)) {
+        fail_msg("taken: %s", text);
+    }
+    assert_int_equal(err.kind, ERR_INVALID_PARAMS);
+    assert_string_equal(err.message, message);
+    config_fini(&config);
+}
+
+#define BOARD "{\"name\": \"lab1\", \"openocd\": \"127.0.0.1:6666\"}"
+#define BOARDS "\"boards\": [" BOARD "]"
+
+static void test_config_of_one_board_has_defaults_for_the_rest(void **state)
+{
+    struct config *config = *state;
+    must_read(config, "{" BOARDS "}");
+    assert_int_equal(config->board_count, 1);
+    assert_string_equal(config->boards[0].name, "lab1");
+    assert_string_equal(config->boards[0].openocd.text, "127.0.0.1:6666");
+    assert_null(config->boards[0].stage_dir);
+    assert_int_equal(config->boards[0].link_limit_ms, 60000);
+    assert_int_equal(config->listener_count, 0);
+    assert_null(config->dump_root);
+    assert_int_equal(config->anonymous_role, RPC_ROLE_USER);
+    assert_false(config->insecure);
+    assert_int_equal(config->log_level, LOG_LEVEL_INFO);
+    assert_int_equal(config->limits.max_line_bytes, 8u << 20);
+    assert_int_equal(config->limits.max_in_flight, 256);
+    assert_int_equal(config->limits.max_queued_bytes, 16u << 20);
+    assert_int_equal(config->limits.max_output_bytes, 1u << 20);
+    assert_int_equal(config->limits.max_inline_bytes, 4u << 20);
+    assert_int_equal(config->limits.max_clients, 4096);
+    assert_int_equal(config->limits.slow_reader_ms, 30000);
+}
+
+static void test_config_takes_every_member(void **state)
+{
+    struct config *config = *state;
+    must_read(
+        config,
+        "{\"boards\": [{\"name\": \"a.b-c_1\", \"openocd\": \"localhost:6666\", \"stage_dir\": \"/var/tmp\", "
+        "\"link_limit_ms\": 1000}, {\"name\": \"B\", \"openocd\": \"[::1]:7777\", \"link_limit_ms\": "
+        "3600000}],"
+        "\"listen\": [\"tcp:127.0.0.1:0\", \"unix:/tmp/x.sock\"], \"dump_root\": \"/dumps\","
+        "\"anonymous_role\": \"admin\", \"insecure\": true, \"log_level\": \"debug\","
+        "\"limits\": {\"max_line_bytes\": 1024, \"max_in_flight\": 10000, \"max_queued_bytes\": 1024,"
+        "\"max_output_bytes\": 1024, \"max_inline_bytes\": 1, \"max_clients\": 100000, "
+        "\"slow_reader_ms\": 100}}");
+    assert_int_equal(config->board_count, 2);
+    assert_string_equal(config->boards[0].stage_dir, "/var/tmp");
+    assert_int_equal(config->boards[0].link_limit_ms, 1000);
+    assert_int_equal(config->boards[1].link_limit_ms, 3600000);
+    assert_int_equal(config->listener_count, 2);
+    assert_string_equal(config->dump_root, "/dumps");
+    assert_int_equal(config->anonymous_role, RPC_ROLE_ADMIN);
+    assert_true(config->insecure);
+    assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);
+    assert_int_equal(config->limits.max_line_bytes, 1024);
+    assert_int_equal(config->limits.max_in_flight, 10000);
+    assert_int_equal(config->limits.max_queued_bytes, 1024);
+    assert_int_equal(config->limits.max_output_bytes, 1024);
+    assert_int_equal(config->limits.max_inline_bytes, 1);
+    assert_int_equal(config->limits.max_clients, 100000);
+    assert_int_equal(config->limits.slow_reader_ms, 100);
+}
+
+static void test_config_may_have_comments(void **state)
+{
+    struct config *config = *state;
+    must_read(config, "// the lab\n/* on the\n * third floor */ {" BOARDS ", // one\n"
+                      "\"dump_root\": \"/a//b/*c*/\\\"//\" /**/ }//");
+    assert_string_equal(config->dump_root, "/a//b/*c*/\"//");
+}
+
+static void test_config_errors_have_their_line_and_column(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *place;
+    } cases[] = {
+        {"", "lab.json:1:1: "},
+        {"{", "lab.json:1:2: "},
+        {"{" BOARDS ",}", "lab.json:1:60: "},
+        {"{\n  \"boards\": [\n    zebra\n  ]\n}", "lab.json:3:5: "},
+        {"/* two\nlines */ {} x", "lab.json:2:13: "},
+        {"{} /* no end", "lab.json:1:4: "},
+        {"{\"boards\": 1, \"boards\": 2}", "lab.json:1:"},
+        {"{\"a\": 01}", "lab.json:1:"},
+        {"{\"a\": \"\\u0000\"}", "lab.json:1:"},
+        {"{\"a\": \"\xff\"}", "lab.json:1:"},
+        {"\xef\xbb\xbf{}", "lab.json:1:1: "},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct config config;
+        struct err err;
+        config_init(&config);
+        assert_false(read_text(&config, cases[i].text, &err));
+        assert_int_equal(err.kind, ERR_INVALID_PARAMS);
+        if (strncmp(err.message, cases[i].place, strlen(cases[i].place)) != 0) {
+            fail_msg("\"%s\" does not begin with \"%s\"", err.message, cases[i].place);
+        }
+        assert_true(strlen(err.message) > strlen(cases[i].place));
+        config_fini(&config);
+    }
+}
+
+static void test_config_errors_name_the_member(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *message;
+    } cases[] = {
+        {"[]", "lab.json: : must be an object"},
+        {"{\"boards\": {}}", "lab.json: boards: must be an array of boards"},
+        {"{\"Boards\": []}", "lab.json: Boards: is not known"},
+        {"{\"boards\": [7]}", "lab.json: boards[0]: must be an object"},
+        {"{\"boards\": [{}]}", "lab.json: boards[0].name: is missing"},
+        {"{\"boards\": [" BOARD ", {\"name\": \"x\"}]}", "lab.json: boards[1].openocd: is missing"},
+        {"{\"boards\": [{\"name\": 1, \"openocd\": \"h:1\"}]}",
+         "lab.json: boards[0].name: must be a text that is not empty"},
+        {"{\"boards\": [{\"name\": \"\", \"openocd\": \"h:1\"}]}",
+         "lab.json: boards[0].name: must be a text that is not empty"},
+        {"{\"boards\": [{\"name\": \"a b\", \"openocd\": \"127.0.0.1:1\"}]}",
+         "lab.json: boards[0]: a board's name has 1 to 64 letters, digits, dots, dashes or underscores"},
+        {"{\"boards\": [" BOARD ", " BOARD "]}", "lab.json: boards[1]: two boards are called \"lab1\""},
+        {"{\"boards\": [{\"name\": \"a\", \"openocd\": \"127.0.0.1:1\", \"port\": 1}]}",
+         "lab.json: boards[0].port: is not known"},
+        {"{\"boards\": [{\"name\": \"a\", \"openocd\": \"127.0.0.1:1\", \"stage_dir\": \"\"}]}",
+         "lab.json: boards[0].stage_dir: must be a text that is not empty"},
+        {"{\"boards\": [{\"name\": \"a\", \"openocd\": \"127.0.0.1:1\", \"link_limit_ms\": 999}]}",
+         "lab.json: boards[0].link_limit_ms: must be a whole number from 1000 to 3600000"},
+        {"{\"boards\": [{\"name\": \"a\", \"openocd\": \"127.0.0.1:1\", \"link_limit_ms\": 3600001}]}",
+         "lab.json: boards[0].link_limit_ms: must be a whole number from 1000 to 3600000"},
+        {"{" BOARDS ", \"listen\": \"tcp:127.0.0.1:1\"}", "lab.json: listen: must be an array of texts"},
+        {"{" BOARDS ", \"listen\": [1]}", "lab.json: listen: must be an array of texts"},
+        {"{" BOARDS ", \"dump_root\": 1}", "lab.json: dump_root: must be a text that is not empty"},
+        {"{" BOARDS ", \"dump_root\": null}", "lab.json: dump_root: must be a text that is not empty"},
+        {"{" BOARDS ", \"insecure\": 1}", "lab.json: insecure: must be true or false"},
+        {"{" BOARDS ", \"anonymous_role\": \"root\"}",
+         "lab.json: anonymous_role: must be \"observer\", \"user\" or \"admin\""},
+        {"{" BOARDS ", \"log_level\": \"loud\"}",
+         "lab.json: log_level: must be \"error\", \"warn\", \"info\" or \"debug\""},
+        {"{" BOARDS ", \"limits\": []}", "lab.json: limits: must be an object"},
+        {"{" BOARDS ", \"limits\": {\"max\": 1}}", "lab.json: limits.max: is not known"},
+        {"{" BOARDS ", \"limits\": {\"max_line_bytes\": 1023}}",
+         "lab.json: limits.max_line_bytes: must be a whole number from 1024 to 67108864"},
+        {"{" BOARDS ", \"limits\": {\"max_line_bytes\": 67108865}}",
+         "lab.json: limits.max_line_bytes: must be a whole number from 1024 to 67108864"},
+        {"{" BOARDS ", \"limits\": {\"max_in_flight\": 0}}",
+         "lab.json: limits.max_in_flight: must be a whole number from 1 to 10000"},
+        {"{" BOARDS ", \"limits\": {\"max_in_flight\": 1.5}}",
+         "lab.json: limits.max_in_flight: must be a whole number from 1 to 10000"},
+        {"{" BOARDS ", \"limits\": {\"max_in_flight\": \"1\"}}",
+         "lab.json: limits.max_in_flight: must be a whole number from 1 to 10000"},
+        {"{" BOARDS ", \"limits\": {\"max_queued_bytes\": 1073741825}}",
+         "lab.json: limits.max_queued_bytes: must be a whole number from 1024 to 1073741824"},
+        {"{" BOARDS ", \"limits\": {\"max_output_bytes\": 1023}}",
+         "lab.json: limits.max_output_bytes: must be a whole number from 1024 to 1073741824"},
+        {"{" BOARDS ", \"limits\": {\"max_inline_bytes\": 16777217}}",
+         "lab.json: limits.max_inline_bytes: must be a whole number from 1 to 16777216"},
+        {"{" BOARDS ", \"limits\": {\"max_clients\": 100001}}",
+         "lab.json: limits.max_clients: must be a whole number from 1 to 100000"},
+        {"{" BOARDS ", \"limits\": {\"slow_reader_ms\": -1}}",
+         "lab.json: limits.slow_reader_ms: must be a whole number from 100 to 3600000"},
+        {"{" BOARDS ", \"limits\": {\"slow_reader_ms\": 1e300}}",
+         "lab.json: limits.slow_reader_ms: must be a whole number from 100 to 3600000"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        must_refuse(cases[i].text, cases[i].message);
+    }
+}
+
+static void test_config_errors_of_addresses_name_their_place(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *place;
+    } cases[] = {
+        {"{\"boards\": [{\"name\": \"a\", \"openocd\": \"nowhere\"}]}", "lab.json: boards[0]: "},
+        {"{\"boards\": [{\"name\": \"a\", \"openocd\": \"127.0.0.1:0\"}]}", "lab.json: boards[0]: "},
+        {"{\"boards\": [{\"name\": \"a\", \"openocd\": \"127.0.0.1:65536\"}]}", "lab.json: boards[0]: "},
+        {"{" BOARDS ", \"listen\": [\"tcp:127.0.0.1:1\", \"http://x\"]}", "lab.json: listen[1]: "},
+        {"{" BOARDS ", \"listen\": [\"unix:\"]}", "lab.json: listen[0]: "},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct config config;
+        struct err err;
+        config_init(&config);
+        if (read_text(&config, cases[i].text, &err)) {
+            fail_msg("taken: %s", cases[i].text);
+        }
+        if (strncmp(err.message, cases[i].place, strlen(cases[i].place)) != 0) {
+            fail_msg("\"%s\" does not begin with \"%s\"", err.message, cases[i].place);
+        }
+        config_fini(&config);
+    }
+}
+
+static void test_config_takes_so_many_boards_and_listeners_and_no_more(void **state)
+{
+    struct config *config = *state;
+    struct err err;
+    err_reset(&err);
+    for (unsigned i = 0; i < CONFIG_MAX_BOARDS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "b%u", i);
+        assert_true(config_add_board(config, name, "127.0.0.1:6666", &err));
+    }
+    assert_false(config_add_board(config, "more", "127.0.0.1:6666", &err));
+    assert_string_equal(err.message, "more than 64 boards");
+    for (unsigned i = 0; i < CONFIG_MAX_LISTENERS; i++) {
+        assert_true(config_add_listener(config, "tcp:127.0.0.1:0", &err));
+    }
+    assert_false(config_add_listener(config, "tcp:127.0.0.1:0", &err));
+    assert_string_equal(err.message, "more than 16 listeners");
+    assert_int_equal(config->board_count, CONFIG_MAX_BOARDS);
+    assert_int_equal(config->listener_count, CONFIG_MAX_LISTENERS);
+}
+
+static void test_config_board_names_are_plain(void **state)
+{
+    struct config *config = *state;
+    struct err err;
+    char name[CONFIG_NAME_SIZE + 1];
+    static const char *const bad[] = {"", "a b", "a/b", "a\nb", "\xc3\xa4", "a\"", "a:b"};
+    err_reset(&err);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(config_add_board(config, bad[i], "127.0.0.1:1", &err));
+    }
+    memset(name, 'n', sizeof name);
+    name[CONFIG_NAME_SIZE] = '\0';
+    assert_false(config_add_board(config, name, "127.0.0.1:1", &err)); /* 65 */
+    name[CONFIG_NAME_SIZE - 1] = '\0';
+    assert_true(config_add_board(config, name, "127.0.0.1:1", &err));
+    assert_string_equal(config->boards[0].name, name);
+}
+
+static void test_config_roles(void **state)
+{
+    enum rpc_role role = RPC_ROLE_USER;
+    (void)state;
+    assert_true(config_parse_role("observer", &role));
+    assert_int_equal(role, RPC_ROLE_OBSERVER);
+    assert_true(config_parse_role("user", &role));
+    assert_int_equal(role, RPC_ROLE_USER);
+    assert_true(config_parse_role("admin", &role));
+    assert_int_equal(role, RPC_ROLE_ADMIN);
+    assert_false(config_parse_role("Admin", &role));
+    assert_false(config_parse_role("", &role));
+    assert_int_equal(role, RPC_ROLE_ADMIN);
+}
+
+/* Files. */
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_config_files_must_be_files(void **state)
+{
+    struct config *config = *state;
+    struct err err;
+    char directory[] = "/tmp/ocdmux-test-config-XXXXXX";
+    char path[64];
+    char message[128];
+    err_reset(&err);
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/lab.json", directory);
+    assert_false(config_read_file(config, path, &err));
+    snprintf(message, sizeof message, "%s: No such file or directory", path);
+    assert_string_equal(err.message, message);
+    assert_false(config_read_file(config, directory, &err));
+    assert_non_null(strstr(err.message, "is no regular file"));
+    write_file(path, "{" BOARDS "} x");
+    assert_false(config_read_file(config, path, &err));
+    snprintf(message, sizeof message, "%s:1:", path);
+    assert_memory_equal(err.message, message, strlen(message));
+    write_file(path, "{" BOARDS "} // fine");
+    assert_true(config_read_file(config, path, &err));
+    assert_int_equal(config->board_count, 1);
+    assert_int_equal(truncate(path, 4 * 1024 * 1024 + 1), 0);
+    assert_false(config_read_file(config, path, &err));
+    assert_non_null(strstr(err.message, "at most 4194304 bytes"));
+    unlink(path);
+    rmdir(directory);
+}
+
+/* What must hold between the settings. */
+
+static void test_config_complete_adds_the_default_listeners(void **state)
+{
+    struct config *config = *state;
+    struct err err;
+    err_reset(&err);
+    unsetenv("XDG_RUNTIME_DIR");
+    must_read(config, "{" BOARDS "}");
+    assert_true(config_complete(config, &err));
+    assert_int_equal(config->listener_count, 1);
+    assert_string_equal(config->listeners[0].text, "tcp:127.0.0.1:6670");
+    config_fini(config);
+    config_init(config);
+    setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+    must_read(config, "{" BOARDS "}");
+    assert_true(config_complete(config, &err));
+    assert_int_equal(config->listener_count, 2);
+    assert_string_equal(config->listeners[1].text, "unix:/run/user/7/ocdmux.sock");
+    config_fini(config);
+    config_init(config);
+    must_read(config, "{" BOARDS ", \"listen\": [\"tcp:127.0.0.1:1234\"]}");
+    assert_true(config_complete(config, &err));
+    assert_int_equal(config->listener_count, 1);
+    unsetenv("XDG_RUNTIME_DIR");
+}
+
+static void test_config_complete_wants_a_board(void **state)
+{
+    struct config *config = *state;
+    struct err err;
+    err_reset(&err);
+    static const char *const empty[] = {"{}", "{\"boards\": []}", "{\"listen\": []}"};
+    for (size_t i = 0; i < 3; i++) {
+        must_read(config, empty[i]);
+        assert_false(config_complete(config, &err));
+        assert_int_equal(err.kind, ERR_INVALID_PARAMS);
+        assert_non_null(strstr(err.message, "no board is configured"));
+    }
+}
+
+static void test_config_complete_refuses_listeners_that_others_reach(void **state)
+{
+    static const char *const open[] = {"tcp:0.0.0.0:1234", "tcp:[::]:1234", "tcp:192.0.2.1:1234"};
+    struct config *config = *state;
+    struct err err;
+    err_reset(&err);
+    assert_true(config_add_board(config, "b", "127.0.0.1:1", &err));
+    for (size_t i = 0; i < 3; i++) {
+        config->listener_count = 0;
+        config->insecure = false;
+        assert_true(config_add_listener(config, "tcp:127.0.0.1:1", &err));
+        assert_true(config_add_listener(config, open[i], &err));
+        assert_false(config_complete(config, &err));
+        assert_int_equal(err.kind, ERR_INVALID_PARAMS);
+        assert_memory_equal(err.message, open[i], strlen(open[i]));
+        config->insecure = true;
+        assert_true(config_complete(config, &err));
+    }
+}
+
+static void test_config_complete_wants_the_dump_root_to_be_a_directory(void **state)
+{
+    struct config *config = *state;
+    struct err err;
+    err_reset(&err);
+    must_read(config, "{" BOARDS ", \"listen\": [\"tcp:127.0.0.1:0\"], \"dump_root\": \"/dev/null\"}");
+    assert_false(config_complete(config, &err));
+    assert_string_equal(err.message, "dump_root: /dev/null is no directory");
+    must_read(config,
+              "{\"boards\": [{\"name\": \"x\", \"openocd\": \"127.0.0.1:1\"}], \"dump_root\": \"/tmp\"}");
+    assert_true(config_complete(config, &err));
+    assert_string_equal(config->dump_root, "/tmp");
+}
+
+#define WITH_CONFIG(test) cmocka_unit_test_setup_teardown(test, config_setup, config_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_CONFIG(test_config_of_one_board_has_defaults_for_the_rest),
+        WITH_CONFIG(test_config_takes_every_member),
+        WITH_CONFIG(test_config_may_have_comments),
+        cmocka_unit_test(test_config_errors_have_their_line_and_column),
+        cmocka_unit_test(test_config_errors_name_the_member),
+        cmocka_unit_test(test_config_errors_of_addresses_name_their_place),
+        WITH_CONFIG(test_config_takes_so_many_boards_and_listeners_and_no_more),
+        WITH_CONFIG(test_config_board_names_are_plain),
+        cmocka_unit_test(test_config_roles),
+        WITH_CONFIG(test_config_files_must_be_files),
+        WITH_CONFIG(test_config_complete_adds_the_default_listeners),
+        WITH_CONFIG(test_config_complete_wants_a_board),
+        WITH_CONFIG(test_config_complete_refuses_listeners_that_others_reach),
+        WITH_CONFIG(test_config_complete_wants_the_dump_root_to_be_a_directory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
