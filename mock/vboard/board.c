@@ -55,6 +55,7 @@ void board_system_reset(struct board *board)
 {
     flash_reset(&board->flash);
     board->boots_loader = !board->boot_flash && flash_is_blank(&board->flash);
+    code_flush(&board->code); /* other memory may be at 0 now */
     log_debug("board: system reset, boots from %s", board->boots_loader ? "the boot loader" : "flash");
     board_core_reset(board);
 }

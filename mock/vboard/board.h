@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "bus.h"
+#include "code.h"
 #include "core.h"
 #include "dap.h"
 #include "debugunits.h"
@@ -27,6 +28,7 @@ struct board {
     uint32_t access_delay_us; /* per MEM-AP access */
     uint64_t delay_owed_us;   /* delays not yet slept; the server sleeps before it replies */
     struct core core;
+    struct code code;
     struct nvic nvic;
     struct scs scs;
     struct systick systick;

@@ -24,26 +24,6 @@
 #define PAGE_MASK 0xFFFFF000U
 #define EXECUTE_NEVER_FROM 0x40000000U
 
-static uint32_t bus_load(const uint8_t *bytes, unsigned size)
-{
-    switch (size) {
-    case 1:
-        return bytes[0];
-    case 2:
-        return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8;
-    default:
-        return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-               (uint32_t)bytes[3] << 24;
-    }
-}
-
-static void bus_store(uint8_t *bytes, unsigned size, uint32_t value)
-{
-    for (unsigned i = 0; i < size; i++) {
-        bytes[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
 static bool bus_hits_fault_range(const struct board *board, uint32_t address, unsigned size)
 {
     for (unsigned i = 0; i < board->fault_count; i++) {
@@ -134,6 +114,17 @@ static bool bus_read_register(struct board *board, uint32_t address, uint32_t *r
     return false;
 }
 
+/* An erase changes what is in flash without a write to it. */
+static bool bus_write_flash_register(struct board *board, uint32_t offset, uint32_t value)
+{
+    uint32_t erases = board->flash.erases;
+    bool taken = flash_write_register(&board->flash, offset, value);
+    if (board->flash.erases != erases) {
+        code_flush(&board->code);
+    }
+    return taken;
+}
+
 static bool bus_write_register(struct board *board, uint32_t address, uint32_t value)
 {
     switch (address & PAGE_MASK) {
@@ -142,6 +133,7 @@ static bool bus_write_register(struct board *board, uint32_t address, uint32_t v
         return true;
     case FPB_PAGE:
         debugunits_write_fpb(&board->debugunits, address - FPB_PAGE, value);
+        code_flush(&board->code);
         return true;
     case DWT_PAGE:
         debugunits_write_dwt(board, address - DWT_PAGE, value);
@@ -152,7 +144,7 @@ static bool bus_write_register(struct board *board, uint32_t address, uint32_t v
         break;
     }
     if (address - FLASH_REGISTERS < FLASH_REGISTERS_SIZE) {
-        return flash_write_register(&board->flash, address - FLASH_REGISTERS, value);
+        return bus_write_flash_register(board, address - FLASH_REGISTERS, value);
     }
     if (address == DBGMCU_IDCODE) {
         return true;
@@ -226,6 +218,7 @@ bool bus_write(struct board *board, enum bus_master master, uint32_t address, un
     }
     if (address - BUS_RAM_BASE < board->ram_size) {
         bus_store(board->ram + (address - BUS_RAM_BASE), size, value);
+        code_forget(&board->code, address, size);
         return true;
     }
     uint32_t offset;
@@ -233,9 +226,12 @@ bool bus_write(struct board *board, enum bus_master master, uint32_t address, un
         if (master == BUS_DEBUG && flash_is_read_protected(&board->flash)) {
             return false;
         }
+        code_forget(&board->code, BUS_FLASH_BASE + offset, size);
+        code_forget(&board->code, offset, size); /* where the flash is at 0 as well */
         return flash_program(&board->flash, offset, size, value);
     }
     if (address - OPTION_BYTES < FLASH_OPTION_BYTES) {
+        code_flush(&board->code); /* opening a read-protected part erases it */
         return flash_program_option(&board->flash, address - OPTION_BYTES, size, value);
     }
     if (size == 4) {
@@ -253,11 +249,6 @@ bool bus_write(struct board *board, enum bus_master master, uint32_t address, un
 
 enum core_fault bus_fetch(struct board *board, uint32_t address, uint32_t *ret_value)
 {
-    if (address - BUS_FLASH_BASE < board->flash.size && board->fault_count == 0) {
-        const uint8_t *cell = board->flash.cells + (address - BUS_FLASH_BASE);
-        *ret_value = (uint32_t)cell[0] | (uint32_t)cell[1] << 8;
-        return CORE_FAULT_NONE;
-    }
     if (address >= EXECUTE_NEVER_FROM) {
         return CORE_FAULT_NO_EXECUTE;
     }

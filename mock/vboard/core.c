@@ -7,6 +7,7 @@
 #include "exception.h"
 #include "log.h"
 #include "thumb.h"
+#include "thumb_alu.h"
 
 /* A loop is looked for only after this many instructions in a row without a store or a device read. */
 #define SETTLE_INSTRUCTIONS 64U
@@ -62,7 +63,7 @@ static void core_load_reset_state(struct core *core)
     core->r[CORE_LR] = 0xFFFFFFFFU;
     core->inactive_sp = 0;
     core->uses_psp = false;
-    core->apsr = 0;
+    core_set_apsr(core, 0);
     core->thumb = true;
     core->itstate = 0;
     core->exception = 0;
@@ -106,34 +107,26 @@ void core_reset(struct board *board)
               core->state == CORE_HALTED ? ", halted" : "");
 }
 
-/* Fetch, decode, execute; the fault, if any, is the caller's. */
-static enum core_fault core_execute(struct board *board)
+/* Any instruction, as the IT state wants it; the fault, if any, is the caller's. */
+static __attribute__((noinline)) enum core_fault core_execute(struct board *board)
 {
     struct core *core = &board->core;
-    uint32_t first;
-    uint32_t second = 0;
+    const struct thumb_insn *insn = code_find(&board->code, core->instruction_address);
+    uint8_t it = core->itstate;
+    enum core_fault fault = CORE_FAULT_NONE;
     if (!core->thumb) {
         return CORE_FAULT_STATE;
     }
-    enum core_fault fault = bus_fetch(board, core->instruction_address, &first);
-    if (fault != CORE_FAULT_NONE) {
-        return fault;
-    }
-    if (debugunits_has_breakpoint(&board->debugunits, core->instruction_address)) {
-        return core_breakpoint(core);
-    }
-    bool wide = first >= 0xE800U;
-    if (wide) {
-        fault = bus_fetch(board, core->instruction_address + 2, &second);
+    if (insn->address != core->instruction_address) {
+        fault = code_decode(board, core->instruction_address);
         if (fault != CORE_FAULT_NONE) {
             return fault;
         }
     }
-    core->r[CORE_PC] = core->instruction_address + (wide ? 4 : 2);
-    uint8_t it = core->itstate;
+    core->r[CORE_PC] = core->instruction_address + thumb_get_size(insn);
     /* BKPT inside an IT block stops whatever its condition. */
-    if (it == 0 || thumb_passes(core, it >> 4) || (!wide && (first & 0xFF00U) == 0xBE00U)) {
-        fault = wide ? thumb_execute_wide(board, first, second) : thumb_execute_narrow(board, first);
+    if (it == 0 || thumb_passes(core, it >> 4) || (insn->first & 0xFF00U) == 0xBE00U) {
+        fault = insn->execute(board, insn);
     }
     if (it != 0 && fault == CORE_FAULT_NONE && core->state != CORE_HALTED && core->itstate == it) {
         core->itstate = (it & 7U) == 0 ? 0 : (uint8_t)((it & 0xE0U) | (((uint32_t)it << 1) & 0x1FU));
@@ -141,15 +134,23 @@ static enum core_fault core_execute(struct board *board)
     return fault;
 }
 
-void core_step(struct board *board)
+/* Every loop goes through here: the way of an instruction that ran before must be short. */
+static inline void core_advance(struct board *board)
 {
     struct core *core = &board->core;
+    enum core_fault fault;
+    core->cycles++;
     if (board->nvic.recheck && exception_take_pending(board)) {
         return;
     }
     core->instruction_address = core->r[CORE_PC];
-    enum core_fault fault = core_execute(board);
-    core->cycles++;
+    const struct thumb_insn *insn = code_find(&board->code, core->instruction_address);
+    if (insn->address == core->instruction_address && core->thumb && core->itstate == 0) {
+        core->r[CORE_PC] = core->instruction_address + thumb_get_size(insn);
+        fault = insn->execute(board, insn);
+    } else {
+        fault = core_execute(board);
+    }
     if (fault != CORE_FAULT_NONE) {
         core->r[CORE_PC] = core->instruction_address;
         exception_take_fault(board, fault);
@@ -164,13 +165,18 @@ void core_step(struct board *board)
     }
 }
 
+void core_step(struct board *board)
+{
+    core_advance(board);
+}
+
 /* Where registers and memory come back to what they were and nothing was stored or read from a device, the
  * loop goes on for ever: there is no need to execute it. */
 static bool core_finds_loop(struct board *board)
 {
     struct core *core = &board->core;
     uint32_t before[16];
-    uint32_t apsr = core->apsr;
+    uint32_t apsr = core_get_apsr(core);
     uint8_t it = core->itstate;
     memcpy(before, core->r, sizeof(before));
     for (unsigned i = 0; i < SETTLE_INSTRUCTIONS; i++) {
@@ -178,7 +184,7 @@ static bool core_finds_loop(struct board *board)
         if (core->state != CORE_RUNNING || core->noisy) {
             return false;
         }
-        if (core->r[CORE_PC] == before[CORE_PC] && core->apsr == apsr && core->itstate == it &&
+        if (core->r[CORE_PC] == before[CORE_PC] && core_get_apsr(core) == apsr && core->itstate == it &&
             memcmp(before, core->r, sizeof(before)) == 0) {
             return true;
         }
@@ -211,14 +217,13 @@ uint64_t core_run(struct board *board, unsigned budget)
     core->state = CORE_RUNNING;
     core->settled = false;
     core->noisy = false;
-    unsigned left = budget;
-    while (left > 0 && core->state == CORE_RUNNING) {
+    uint64_t end = core->cycles + budget;
+    while (core->cycles < end && core->state == CORE_RUNNING) {
         uint64_t tick = systick_get_cycles_left(board);
-        unsigned slice = tick < left ? (unsigned)tick : left;
-        for (unsigned i = 0; i < slice && core->state == CORE_RUNNING; i++) {
-            core_step(board);
+        core->run_until = tick < end - core->cycles ? core->cycles + tick : end;
+        while (core->cycles < core->run_until && core->state == CORE_RUNNING) {
+            core_advance(board);
         }
-        left -= slice;
         systick_advance(board);
     }
     if (core->state == CORE_RUNNING && !core->noisy && core_finds_loop(board)) {

@@ -61,13 +61,23 @@ enum core_fault {
 /* One instruction takes one cycle; a sleeping core's time passes at this rate. */
 #define CORE_CYCLES_PER_US 8U
 
+/* The flags as the last operations left them; putting them into APSR's place takes longer than most
+ * instructions. */
+struct core_flags {
+    uint32_t n; /* its bit 31 */
+    uint32_t z; /* set where this is zero */
+    uint32_t c; /* 0 or 1 */
+    uint32_t v; /* its bit 31 */
+    bool q;
+};
+
 struct core {
     enum core_state state;
     uint32_t r[16]; /* r[13] is the stack pointer in use; r[15] the address of the next instruction */
     uint32_t instruction_address; /* of the instruction being executed */
     uint32_t inactive_sp;         /* the stack pointer not in use */
     bool uses_psp;
-    uint32_t apsr; /* NZCVQ */
+    struct core_flags flags;
     bool thumb;
     uint8_t itstate;
     uint32_t exception; /* IPSR; 0 in thread mode */
@@ -83,6 +93,7 @@ struct core {
     bool settled; /* runs in a loop that only something from outside can end */
     bool noisy;   /* stored, or read a device, since this was last cleared: no such loop */
     uint64_t cycles;
+    uint64_t run_until; /* the cycle at which somebody has to look at the time */
     /* DHCSR */
     bool debug_enabled;
     bool halt_requested; /* C_HALT; also set when the core stops by itself */
@@ -132,6 +143,8 @@ uint32_t core_read_dhcsr(struct core *core);
 void core_write_dhcsr(struct board *board, uint32_t value);
 void core_write_dcrsr(struct board *board, uint32_t value);
 
+uint32_t core_get_apsr(const struct core *core);
+void core_set_apsr(struct core *core, uint32_t value);
 uint32_t core_get_xpsr(const struct core *core);
 void core_set_xpsr(struct core *core, uint32_t value);
 
@@ -140,13 +153,6 @@ uint32_t *core_find_stack_pointer(struct core *core, bool psp);
 
 /* Put MSP or PSP into r[13], as CONTROL and the mode say. */
 void core_update_stack(struct core *core);
-
-/* Data accesses of the program: 1, 2 or 4 bytes. Unaligned ones are split where `aligned` is false, and
- * faults otherwise. */
-enum core_fault core_load(struct board *board, uint32_t address, unsigned size, bool aligned,
-                          uint32_t *ret_value) __attribute__((warn_unused_result));
-enum core_fault core_store(struct board *board, uint32_t address, unsigned size, bool aligned, uint32_t value)
-    __attribute__((warn_unused_result));
 
 static inline bool core_is_privileged(const struct core *core)
 {

@@ -20,16 +20,32 @@
 #define REGSEL_PSP 18U
 #define REGSEL_SPECIAL 20U
 
+uint32_t core_get_apsr(const struct core *core)
+{
+    const struct core_flags *flags = &core->flags;
+    return (flags->n & CORE_N) | (flags->z == 0 ? CORE_Z : 0) | (flags->c != 0 ? CORE_C : 0) |
+           ((flags->v & CORE_N) != 0 ? CORE_V : 0) | (flags->q ? CORE_Q : 0);
+}
+
+void core_set_apsr(struct core *core, uint32_t value)
+{
+    core->flags = (struct core_flags){.n = value & CORE_N,
+                                      .z = (value & CORE_Z) != 0 ? 0 : 1,
+                                      .c = (value & CORE_C) != 0 ? 1 : 0,
+                                      .v = (value & CORE_V) != 0 ? CORE_N : 0,
+                                      .q = (value & CORE_Q) != 0};
+}
+
 uint32_t core_get_xpsr(const struct core *core)
 {
     uint32_t it = core->itstate;
-    return core->apsr | (core->thumb ? CORE_EPSR_T : 0) | ((it & 3U) << 25) | ((it >> 2) << 10) |
+    return core_get_apsr(core) | (core->thumb ? CORE_EPSR_T : 0) | ((it & 3U) << 25) | ((it >> 2) << 10) |
            core->exception;
 }
 
 void core_set_xpsr(struct core *core, uint32_t value)
 {
-    core->apsr = value & CORE_APSR_MASK;
+    core_set_apsr(core, value);
     core->thumb = (value & CORE_EPSR_T) != 0;
     core->itstate = (uint8_t)(((value >> 25) & 3U) | (((value >> 10) & 0x3FU) << 2));
     core->exception = value & 0x1FFU;

@@ -1,7 +1,6 @@
 /* The program's data accesses: alignment, privilege, watchpoints, and which of them a waiting loop may make.
  */
-#include "board.h"
-#include "core.h"
+#include "coremem.h"
 
 #define DEVICES_FROM 0x40000000U
 #define PRIVATE_BUS_FROM 0xE0000000U
@@ -37,7 +36,7 @@ static enum core_fault core_load_pieces(struct board *board, uint32_t address, u
     uint32_t value = 0;
     for (unsigned i = 0; i < size; i++) {
         uint32_t byte;
-        enum core_fault fault = core_load(board, address + i, 1, true, &byte);
+        enum core_fault fault = core_load_any(board, address + i, 1, true, &byte);
         if (fault != CORE_FAULT_NONE) {
             return fault;
         }
@@ -47,8 +46,8 @@ static enum core_fault core_load_pieces(struct board *board, uint32_t address, u
     return CORE_FAULT_NONE;
 }
 
-enum core_fault core_load(struct board *board, uint32_t address, unsigned size, bool aligned,
-                          uint32_t *ret_value)
+enum core_fault core_load_any(struct board *board, uint32_t address, unsigned size, bool aligned,
+                              uint32_t *ret_value)
 {
     if ((address & (size - 1)) != 0) {
         if (core_must_fault_unaligned(board, aligned)) {
@@ -66,7 +65,8 @@ enum core_fault core_load(struct board *board, uint32_t address, unsigned size, 
     return CORE_FAULT_NONE;
 }
 
-enum core_fault core_store(struct board *board, uint32_t address, unsigned size, bool aligned, uint32_t value)
+enum core_fault core_store_any(struct board *board, uint32_t address, unsigned size, bool aligned,
+                               uint32_t value)
 {
     board->core.noisy = true;
     if ((address & (size - 1)) != 0) {
@@ -75,7 +75,7 @@ enum core_fault core_store(struct board *board, uint32_t address, unsigned size,
         }
         enum core_fault fault = CORE_FAULT_NONE;
         for (unsigned i = 0; i < size && fault == CORE_FAULT_NONE; i++) {
-            fault = core_store(board, address + i, 1, true, (value >> (8 * i)) & 0xFFU);
+            fault = core_store_any(board, address + i, 1, true, (value >> (8 * i)) & 0xFFU);
         }
         return fault;
     }

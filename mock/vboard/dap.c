@@ -36,6 +36,9 @@
 #define AP_BASE 0xE00FF003U
 #define TAR_WRAP 0xFFFU
 
+#define DHCSR 0xE000EDF0U
+#define LOOKS_OF_ONE_WHO_WAITS 3U
+
 void dap_init(struct dap *dap)
 {
     *dap = (struct dap){.csw = CSW_RESET};
@@ -83,11 +86,27 @@ void dap_access_dp(struct board *board, uint64_t scan)
     }
 }
 
+bool dap_is_waiting(const struct dap *dap)
+{
+    return dap->looks >= LOOKS_OF_ONE_WHO_WAITS;
+}
+
+static void dap_count_look(struct board *board, uint32_t address, bool read)
+{
+    struct dap *dap = &board->dap;
+    if (!read || address != DHCSR || board->core.state != CORE_RUNNING) {
+        dap->looks = 0;
+    } else if (!dap_is_waiting(dap)) {
+        dap->looks++;
+    }
+}
+
 /* Data lies in the byte lanes of its address, whatever the size (ARM IHI 0031, MEM-AP byte lanes). */
 static bool dap_transfer(struct board *board, uint32_t address, unsigned size, bool read, uint32_t *value)
 {
     unsigned lane = 8U * (address & 3U);
     board->delay_owed_us += board->access_delay_us;
+    dap_count_look(board, address, read);
     if (!read) {
         return bus_write(board, BUS_DEBUG, address, size, *value >> lane);
     }

@@ -13,6 +13,7 @@ struct dap {
     uint32_t result; /* of the last read; shifted out by the next scan */
     uint32_t csw;
     uint32_t tar;
+    uint32_t looks; /* accesses in a row that read DHCSR of a running core; counted up to a few only */
 };
 
 void dap_init(struct dap *dap);
@@ -23,6 +24,9 @@ uint64_t dap_capture(const struct dap *dap);
 /* The 35 bits that Update-DR hands over: RnW in bit 0, A[3:2] in bits 2:1, data above. */
 void dap_access_dp(struct board *board, uint64_t scan);
 void dap_access_ap(struct board *board, uint64_t scan);
+
+/* Whether the debugger does nothing but look whether the core has stopped. */
+bool dap_is_waiting(const struct dap *dap);
 
 void dap_abort(struct dap *dap);
 

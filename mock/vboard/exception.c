@@ -7,7 +7,7 @@
  */
 #include "exception.h"
 
-#include "board.h"
+#include "coremem.h"
 #include "log.h"
 
 #define FRAME_WORDS 8U

@@ -227,6 +227,7 @@ static bool flash_take_key(enum flash_lock *lock, uint32_t key)
 static void flash_erase_main(struct flash *flash, uint32_t offset, uint32_t length)
 {
     memset(flash->cells + offset, 0xFF, length);
+    flash->erases++;
     flash->sr |= SR_EOP;
 }
 
@@ -261,6 +262,7 @@ static void flash_start(struct flash *flash)
     } else if (selected == CR_OPTER && flash->option_lock == FLASH_UNLOCKED) {
         log_debug("flash: erase option bytes");
         memset(flash->options, 0xFF, sizeof(flash->options));
+        flash->erases++;
         flash->sr |= SR_EOP;
     }
 }

@@ -30,8 +30,9 @@ struct flash {
     uint32_t sr;
     uint32_t cr; /* without LOCK and OPTWRE, which are derived from the two locks */
     uint32_t ar;
-    uint32_t obr;  /* loaded from the option cells at reset only */
-    uint32_t wrpr; /* likewise */
+    uint32_t obr;    /* loaded from the option cells at reset only */
+    uint32_t wrpr;   /* likewise */
+    uint32_t erases; /* how often cells, of options too, were erased */
 };
 
 /* All cells erased, option bytes as shipped (no protection). False when memory is short. */

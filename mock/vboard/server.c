@@ -24,7 +24,11 @@
 #define BUFFER_SIZE 65536U
 
 /* Some ten microseconds: less than a scan's way from OpenOCD and back. */
-#define SLICE_INSTRUCTIONS 500U
+#define SLICE_INSTRUCTIONS 2000U
+
+/* The fewer looks of a waiting debugger are answered, the sooner has the core done what is waited for. A core
+ * that stops ends its slice. */
+#define LONG_SLICE_INSTRUCTIONS 50000U
 
 struct server {
     struct board *board;
@@ -239,7 +243,8 @@ static int server_wait(struct server *server, struct pollfd *event, uint64_t wai
 static void server_serve(struct server *server)
 {
     while (server_stopping == 0) {
-        uint64_t wait_us = core_run(server->board, SLICE_INSTRUCTIONS);
+        bool awaited = server->client >= 0 && dap_is_waiting(&server->board->dap);
+        uint64_t wait_us = core_run(server->board, awaited ? LONG_SLICE_INSTRUCTIONS : SLICE_INSTRUCTIONS);
         bool connected = server->client >= 0;
         bool blocked = connected && server->output_length != 0;
         struct pollfd event = {.fd = connected ? server->client : server->listener,

@@ -102,6 +102,7 @@ void systick_write(struct board *board, uint32_t offset, uint32_t value)
 {
     struct systick *systick = &board->systick;
     uint32_t count = systick_get_count(board);
+    board->core.run_until = board->core.cycles; /* the next tick may be due earlier now */
     switch (offset) {
     case CSR:
         systick->control = value & CSR_WRITABLE;

@@ -6,7 +6,7 @@
 
 #include "core.h"
 
-/* Operands, flags and shifts (ARM DDI 0403, sections A2.2.1 and A7.4.2). */
+/* Operands, flags, conditions and shifts (ARM DDI 0403, sections A2.2.1, A7.3 and A7.4.2). */
 
 enum thumb_shift { THUMB_LSL, THUMB_LSR, THUMB_ASR, THUMB_ROR };
 
@@ -20,20 +20,64 @@ static inline void thumb_set(struct core *core, uint32_t reg, uint32_t value)
     core->r[reg] = reg == CORE_SP ? value & ~3U : value;
 }
 
+/* The low register whose three bits are at `shift` in a 16-bit instruction. */
+static inline uint32_t thumb_low(uint32_t insn, unsigned shift)
+{
+    return (insn >> shift) & 7U;
+}
+
 static inline uint32_t thumb_carry(const struct core *core)
 {
-    return (core->apsr & CORE_C) != 0;
+    return core->flags.c;
 }
 
 static inline void thumb_set_nz(struct core *core, uint32_t result)
 {
-    core->apsr = (core->apsr & ~(CORE_N | CORE_Z)) | (result & CORE_N) | (result == 0 ? CORE_Z : 0);
+    core->flags.n = result;
+    core->flags.z = result;
 }
 
+/* `carry` is 0 or 1. */
 static inline void thumb_set_nzc(struct core *core, uint32_t result, uint32_t carry)
 {
     thumb_set_nz(core, result);
-    core->apsr = (core->apsr & ~CORE_C) | (carry != 0 ? CORE_C : 0);
+    core->flags.c = carry;
+}
+
+/* Whether the flags satisfy one of the sixteen conditions. */
+static inline bool thumb_passes(const struct core *core, uint32_t condition)
+{
+    bool n = (core->flags.n & CORE_N) != 0;
+    bool z = core->flags.z == 0;
+    bool c = core->flags.c != 0;
+    bool v = (core->flags.v & CORE_N) != 0;
+    bool passes = true;
+    switch (condition >> 1) {
+    case 0:
+        passes = z;
+        break;
+    case 1:
+        passes = c;
+        break;
+    case 2:
+        passes = n;
+        break;
+    case 3:
+        passes = v;
+        break;
+    case 4:
+        passes = c && !z;
+        break;
+    case 5:
+        passes = n == v;
+        break;
+    case 6:
+        passes = n == v && !z;
+        break;
+    default:
+        return true;
+    }
+    return (condition & 1U) != 0 ? !passes : passes;
 }
 
 /* Sum of both operands and a carry; all four flags where `set` asks for them. */
@@ -43,7 +87,7 @@ static inline uint32_t thumb_add(struct core *core, uint32_t a, uint32_t b, uint
     uint32_t result = (uint32_t)wide;
     if (set) {
         thumb_set_nzc(core, result, (uint32_t)(wide >> 32));
-        core->apsr = (core->apsr & ~CORE_V) | ((((a ^ result) & (b ^ result)) >> 31) != 0 ? CORE_V : 0);
+        core->flags.v = (a ^ result) & (b ^ result);
     }
     return result;
 }

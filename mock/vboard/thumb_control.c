@@ -15,7 +15,7 @@
 static uint32_t thumb_read_special(struct core *core, uint32_t sysm)
 {
     if (sysm < 8) {
-        uint32_t value = (sysm & 4U) == 0 ? core->apsr : 0;
+        uint32_t value = (sysm & 4U) == 0 ? core_get_apsr(core) : 0;
         return (sysm & 1U) != 0 ? value | core->exception : value; /* EPSR reads as zero */
     }
     if (sysm == SYSM_CONTROL) {
@@ -45,7 +45,7 @@ static void thumb_write_special(struct board *board, uint32_t sysm, uint32_t val
 {
     struct core *core = &board->core;
     if (sysm < 4) {
-        core->apsr = value & CORE_APSR_MASK;
+        core_set_apsr(core, value);
         return;
     }
     if (!core_is_privileged(core)) {
@@ -119,9 +119,11 @@ static uint32_t thumb_far_offset(uint32_t first, uint32_t second)
     return thumb_extend(s << 24 | i1 << 23 | i2 << 22 | (first & 0x3FFU) << 12 | (second & 0x7FFU) << 1, 25);
 }
 
-enum core_fault thumb_wide_branch(struct board *board, uint32_t first, uint32_t second)
+enum core_fault thumb_wide_branch(struct board *board, const struct thumb_insn *insn)
 {
     struct core *core = &board->core;
+    uint32_t first = insn->first;
+    uint32_t second = insn->second;
     uint32_t here = core->instruction_address + 4;
     switch ((second >> 12) & 5U) {
     case 0:

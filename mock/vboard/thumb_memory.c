@@ -1,5 +1,5 @@
 /* The 32-bit loads, stores and table branches (ARM DDI 0403, sections A5.3.5 to A5.3.10). */
-#include "board.h"
+#include "coremem.h"
 #include "thumb.h"
 #include "thumb_alu.h"
 
@@ -38,9 +38,11 @@ enum core_fault thumb_store_multiple(struct board *board, uint32_t address, uint
     return CORE_FAULT_NONE;
 }
 
-enum core_fault thumb_wide_multiple(struct board *board, uint32_t first, uint32_t second)
+enum core_fault thumb_wide_multiple(struct board *board, const struct thumb_insn *insn)
 {
     struct core *core = &board->core;
+    uint32_t first = insn->first;
+    uint32_t second = insn->second;
     uint32_t rn = first & 15U;
     uint32_t op = (first >> 7) & 3U;
     bool load = (first & 0x10U) != 0;
@@ -131,9 +133,11 @@ static enum core_fault thumb_exclusive_or_table(struct board *board, uint32_t fi
 }
 
 /* LDRD, STRD, exclusive accesses, table branches. */
-enum core_fault thumb_wide_dual(struct board *board, uint32_t first, uint32_t second)
+enum core_fault thumb_wide_dual(struct board *board, const struct thumb_insn *insn)
 {
     struct core *core = &board->core;
+    uint32_t first = insn->first;
+    uint32_t second = insn->second;
     bool indexed = (first & 0x100U) != 0;
     bool write_back = (first & 0x20U) != 0;
     if (!indexed && !write_back) {
@@ -217,24 +221,20 @@ static enum core_fault thumb_finish_load(struct board *board, uint32_t rt, uint3
     return CORE_FAULT_NONE;
 }
 
-enum core_fault thumb_wide_load_store(struct board *board, uint32_t first, uint32_t second)
+static inline enum core_fault thumb_wide_load_store(struct board *board, const struct thumb_insn *insn,
+                                                    unsigned size, bool load, bool extend)
 {
     struct core *core = &board->core;
-    uint32_t rn = first & 15U;
-    uint32_t rt = (second >> 12) & 15U;
-    uint32_t log_size = (first >> 5) & 3U;
-    bool extend = (first & 0x100U) != 0;
-    bool load = (first & 0x10U) != 0;
+    uint32_t rn = insn->first & 15U;
+    uint32_t rt = (uint32_t)insn->second >> 12;
     uint32_t address;
     uint32_t base;
-    if (log_size == 3 || (extend && (!load || log_size == 2)) || (!load && rn == CORE_PC) ||
-        !thumb_find_address(core, first, second, &address, &base)) {
+    if ((!load && rn == CORE_PC) || !thumb_find_address(core, insn->first, insn->second, &address, &base)) {
         return CORE_FAULT_UNDEFINED;
     }
-    if (load && rt == CORE_PC && log_size < 2) {
+    if (load && rt == CORE_PC && size < 4) {
         return CORE_FAULT_NONE; /* PLD, PLI: hints */
     }
-    unsigned size = 1U << log_size;
     if (!load) {
         enum core_fault stored = core_store(board, address, size, false, core->r[rt]);
         if (stored == CORE_FAULT_NONE) {
@@ -248,4 +248,29 @@ enum core_fault thumb_wide_load_store(struct board *board, uint32_t first, uint3
         return fault;
     }
     return thumb_finish_load(board, rt, rn, extend ? thumb_extend(value, 8 * size) : value, base);
+}
+
+THUMB_VARIANT(thumb_wide_strb, thumb_wide_load_store(board, insn, 1, false, false))
+THUMB_VARIANT(thumb_wide_ldrb, thumb_wide_load_store(board, insn, 1, true, false))
+THUMB_VARIANT(thumb_wide_strh, thumb_wide_load_store(board, insn, 2, false, false))
+THUMB_VARIANT(thumb_wide_ldrh, thumb_wide_load_store(board, insn, 2, true, false))
+THUMB_VARIANT(thumb_wide_str, thumb_wide_load_store(board, insn, 4, false, false))
+THUMB_VARIANT(thumb_wide_ldr, thumb_wide_load_store(board, insn, 4, true, false))
+THUMB_VARIANT(thumb_wide_ldrsb, thumb_wide_load_store(board, insn, 1, true, true))
+THUMB_VARIANT(thumb_wide_ldrsh, thumb_wide_load_store(board, insn, 2, true, true))
+
+thumb_execute *thumb_decode_wide_load_store(uint32_t first)
+{
+    /* By sign extension, size and direction. */
+    static thumb_execute *const variants[2][4][2] = {
+        {{thumb_wide_strb, thumb_wide_ldrb},
+         {thumb_wide_strh, thumb_wide_ldrh},
+         {thumb_wide_str, thumb_wide_ldr},
+         {thumb_undefined, thumb_undefined}},
+        {{thumb_undefined, thumb_wide_ldrsb},
+         {thumb_undefined, thumb_wide_ldrsh},
+         {thumb_undefined, thumb_undefined},
+         {thumb_undefined, thumb_undefined}},
+    };
+    return variants[(first >> 8) & 1U][(first >> 5) & 3U][(first >> 4) & 1U];
 }

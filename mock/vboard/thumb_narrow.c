@@ -1,50 +1,16 @@
-/* The 16-bit instructions (ARM DDI 0403, section A5.2). */
+/*
+ * The 16-bit instructions (ARM DDI 0403, section A5.2) but for loads and stores.
+ *
+ * Where a group of instructions differs in one field only, its function takes that field as an argument, and
+ * THUMB_VARIANT makes one function of each value: what the compiler knows is not looked at on every
+ * execution.
+ */
+#include <stddef.h>
+
 #include "board.h"
 #include "exception.h"
 #include "thumb.h"
 #include "thumb_alu.h"
-
-#define CONDITION_ALWAYS 0xEU
-
-static uint32_t thumb_low(uint32_t insn, unsigned shift)
-{
-    return (insn >> shift) & 7U;
-}
-
-bool thumb_passes(const struct core *core, uint32_t condition)
-{
-    bool n = (core->apsr & CORE_N) != 0;
-    bool z = (core->apsr & CORE_Z) != 0;
-    bool c = (core->apsr & CORE_C) != 0;
-    bool v = (core->apsr & CORE_V) != 0;
-    bool passes = true;
-    switch (condition >> 1) {
-    case 0:
-        passes = z;
-        break;
-    case 1:
-        passes = c;
-        break;
-    case 2:
-        passes = n;
-        break;
-    case 3:
-        passes = v;
-        break;
-    case 4:
-        passes = c && !z;
-        break;
-    case 5:
-        passes = n == v;
-        break;
-    case 6:
-        passes = n == v && !z;
-        break;
-    default:
-        return true;
-    }
-    return (condition & 1U) != 0 ? !passes : passes;
-}
 
 enum core_fault thumb_branch_exchange(struct board *board, uint32_t target)
 {
@@ -82,52 +48,70 @@ void thumb_hint(struct board *board, uint32_t number)
     }
 }
 
-/* 00xxxx: shift by immediate, add, subtract, move, compare. */
-static void thumb_narrow_immediate(struct core *core, uint32_t insn)
+/* 000xxx but for 00011x: shift by immediate. */
+static inline enum core_fault thumb_narrow_shift(struct core *core, uint32_t insn, enum thumb_shift type)
+{
+    uint32_t carry = thumb_carry(core);
+    uint32_t result = thumb_shift_imm(core->r[thumb_low(insn, 3)], type, (insn >> 6) & 31U, &carry);
+    if (core->itstate == 0) {
+        thumb_set_nzc(core, result, carry);
+    }
+    core->r[thumb_low(insn, 0)] = result;
+    return CORE_FAULT_NONE;
+}
+
+THUMB_VARIANT(thumb_narrow_lsl_imm, thumb_narrow_shift(&board->core, insn->first, THUMB_LSL))
+THUMB_VARIANT(thumb_narrow_lsr_imm, thumb_narrow_shift(&board->core, insn->first, THUMB_LSR))
+THUMB_VARIANT(thumb_narrow_asr_imm, thumb_narrow_shift(&board->core, insn->first, THUMB_ASR))
+
+/* 00011x: add and subtract, a register or three bits. */
+static inline enum core_fault thumb_narrow_add(struct core *core, uint32_t insn, bool immediate,
+                                               bool subtract)
+{
+    uint32_t operand = immediate ? thumb_low(insn, 6) : core->r[thumb_low(insn, 6)];
+    core->r[thumb_low(insn, 0)] = thumb_add(core, core->r[thumb_low(insn, 3)], subtract ? ~operand : operand,
+                                            subtract, core->itstate == 0);
+    return CORE_FAULT_NONE;
+}
+
+THUMB_VARIANT(thumb_narrow_add_register, thumb_narrow_add(&board->core, insn->first, false, false))
+THUMB_VARIANT(thumb_narrow_sub_register, thumb_narrow_add(&board->core, insn->first, false, true))
+THUMB_VARIANT(thumb_narrow_add_imm3, thumb_narrow_add(&board->core, insn->first, true, false))
+THUMB_VARIANT(thumb_narrow_sub_imm3, thumb_narrow_add(&board->core, insn->first, true, true))
+
+/* 001xxx: move, compare, add, subtract eight bits. */
+static inline enum core_fault thumb_narrow_immediate(struct core *core, uint32_t insn, uint32_t op)
 {
     bool set = core->itstate == 0;
-    uint32_t op = (insn >> 11) & 7U;
-    uint32_t wide_reg = thumb_low(insn, 8);
+    uint32_t *rd = &core->r[thumb_low(insn, 8)];
     uint32_t imm = insn & 0xFFU;
-    uint32_t rn = core->r[thumb_low(insn, 3)];
-    uint32_t result;
-    if (op < 3) {
-        uint32_t carry = thumb_carry(core);
-        result = thumb_shift_imm(rn, op, (insn >> 6) & 31U, &carry);
-        if (set) {
-            thumb_set_nzc(core, result, carry);
-        }
-        core->r[thumb_low(insn, 0)] = result;
-        return;
-    }
     switch (op) {
-    case 3: {
-        uint32_t operand = (insn & 0x400U) != 0 ? thumb_low(insn, 6) : core->r[thumb_low(insn, 6)];
-        bool subtract = (insn & 0x200U) != 0;
-        core->r[thumb_low(insn, 0)] =
-            subtract ? thumb_add(core, rn, ~operand, 1, set) : thumb_add(core, rn, operand, 0, set);
-        break;
-    }
-    case 4:
-        core->r[wide_reg] = imm;
+    case 0:
+        *rd = imm;
         if (set) {
             thumb_set_nz(core, imm);
         }
         break;
-    case 5:
-        (void)thumb_add(core, core->r[wide_reg], ~imm, 1, true);
+    case 1:
+        (void)thumb_add(core, *rd, ~imm, 1, true);
         break;
-    case 6:
-        core->r[wide_reg] = thumb_add(core, core->r[wide_reg], imm, 0, set);
+    case 2:
+        *rd = thumb_add(core, *rd, imm, 0, set);
         break;
     default:
-        core->r[wide_reg] = thumb_add(core, core->r[wide_reg], ~imm, 1, set);
+        *rd = thumb_add(core, *rd, ~imm, 1, set);
         break;
     }
+    return CORE_FAULT_NONE;
 }
 
-static void thumb_narrow_register_shift(struct core *core, enum thumb_shift type, uint32_t rd,
-                                        uint32_t amount, bool set)
+THUMB_VARIANT(thumb_narrow_mov_imm8, thumb_narrow_immediate(&board->core, insn->first, 0))
+THUMB_VARIANT(thumb_narrow_cmp_imm8, thumb_narrow_immediate(&board->core, insn->first, 1))
+THUMB_VARIANT(thumb_narrow_add_imm8, thumb_narrow_immediate(&board->core, insn->first, 2))
+THUMB_VARIANT(thumb_narrow_sub_imm8, thumb_narrow_immediate(&board->core, insn->first, 3))
+
+static inline void thumb_narrow_register_shift(struct core *core, enum thumb_shift type, uint32_t rd,
+                                               uint32_t amount, bool set)
 {
     uint32_t carry = thumb_carry(core);
     core->r[rd] = thumb_shift(core->r[rd], type, amount & 0xFFU, &carry);
@@ -137,13 +121,13 @@ static void thumb_narrow_register_shift(struct core *core, enum thumb_shift type
 }
 
 /* 010000: data processing between low registers. */
-static void thumb_narrow_data(struct core *core, uint32_t insn)
+static inline enum core_fault thumb_narrow_data(struct core *core, uint32_t insn, uint32_t op)
 {
     bool set = core->itstate == 0;
     uint32_t rd = thumb_low(insn, 0);
     uint32_t a = core->r[rd];
     uint32_t b = core->r[thumb_low(insn, 3)];
-    switch ((insn >> 6) & 15U) {
+    switch (op) {
     case 0:
         core->r[rd] = a & b;
         break;
@@ -152,34 +136,34 @@ static void thumb_narrow_data(struct core *core, uint32_t insn)
         break;
     case 2:
         thumb_narrow_register_shift(core, THUMB_LSL, rd, b, set);
-        return;
+        return CORE_FAULT_NONE;
     case 3:
         thumb_narrow_register_shift(core, THUMB_LSR, rd, b, set);
-        return;
+        return CORE_FAULT_NONE;
     case 4:
         thumb_narrow_register_shift(core, THUMB_ASR, rd, b, set);
-        return;
+        return CORE_FAULT_NONE;
     case 5:
         core->r[rd] = thumb_add(core, a, b, thumb_carry(core), set);
-        return;
+        return CORE_FAULT_NONE;
     case 6:
         core->r[rd] = thumb_add(core, a, ~b, thumb_carry(core), set);
-        return;
+        return CORE_FAULT_NONE;
     case 7:
         thumb_narrow_register_shift(core, THUMB_ROR, rd, b, set);
-        return;
+        return CORE_FAULT_NONE;
     case 8:
         thumb_set_nz(core, a & b);
-        return;
+        return CORE_FAULT_NONE;
     case 9:
         core->r[rd] = thumb_add(core, ~b, 0, 1, set);
-        return;
+        return CORE_FAULT_NONE;
     case 10:
         (void)thumb_add(core, a, ~b, 1, true);
-        return;
+        return CORE_FAULT_NONE;
     case 11:
         (void)thumb_add(core, a, b, 0, true);
-        return;
+        return CORE_FAULT_NONE;
     case 12:
         core->r[rd] = a | b;
         break;
@@ -196,15 +180,39 @@ static void thumb_narrow_data(struct core *core, uint32_t insn)
     if (set) {
         thumb_set_nz(core, core->r[rd]);
     }
+    return CORE_FAULT_NONE;
 }
 
+THUMB_VARIANT(thumb_narrow_and, thumb_narrow_data(&board->core, insn->first, 0))
+THUMB_VARIANT(thumb_narrow_eor, thumb_narrow_data(&board->core, insn->first, 1))
+THUMB_VARIANT(thumb_narrow_lsl, thumb_narrow_data(&board->core, insn->first, 2))
+THUMB_VARIANT(thumb_narrow_lsr, thumb_narrow_data(&board->core, insn->first, 3))
+THUMB_VARIANT(thumb_narrow_asr, thumb_narrow_data(&board->core, insn->first, 4))
+THUMB_VARIANT(thumb_narrow_adc, thumb_narrow_data(&board->core, insn->first, 5))
+THUMB_VARIANT(thumb_narrow_sbc, thumb_narrow_data(&board->core, insn->first, 6))
+THUMB_VARIANT(thumb_narrow_ror, thumb_narrow_data(&board->core, insn->first, 7))
+THUMB_VARIANT(thumb_narrow_tst, thumb_narrow_data(&board->core, insn->first, 8))
+THUMB_VARIANT(thumb_narrow_neg, thumb_narrow_data(&board->core, insn->first, 9))
+THUMB_VARIANT(thumb_narrow_cmp, thumb_narrow_data(&board->core, insn->first, 10))
+THUMB_VARIANT(thumb_narrow_cmn, thumb_narrow_data(&board->core, insn->first, 11))
+THUMB_VARIANT(thumb_narrow_orr, thumb_narrow_data(&board->core, insn->first, 12))
+THUMB_VARIANT(thumb_narrow_mul, thumb_narrow_data(&board->core, insn->first, 13))
+THUMB_VARIANT(thumb_narrow_bic, thumb_narrow_data(&board->core, insn->first, 14))
+THUMB_VARIANT(thumb_narrow_mvn, thumb_narrow_data(&board->core, insn->first, 15))
+
+static thumb_execute *const thumb_narrow_data_variants[16] = {
+    thumb_narrow_and, thumb_narrow_eor, thumb_narrow_lsl, thumb_narrow_lsr,
+    thumb_narrow_asr, thumb_narrow_adc, thumb_narrow_sbc, thumb_narrow_ror,
+    thumb_narrow_tst, thumb_narrow_neg, thumb_narrow_cmp, thumb_narrow_cmn,
+    thumb_narrow_orr, thumb_narrow_mul, thumb_narrow_bic, thumb_narrow_mvn};
+
 /* 010001: any register; BX and BLX. */
-static enum core_fault thumb_narrow_special(struct board *board, uint32_t insn)
+static inline enum core_fault thumb_narrow_special(struct board *board, uint32_t insn, uint32_t op)
 {
     struct core *core = &board->core;
     uint32_t rd = thumb_low(insn, 0) | ((insn >> 4) & 8U);
     uint32_t value = thumb_get(core, (insn >> 3) & 15U);
-    switch ((insn >> 8) & 3U) {
+    switch (op) {
     case 0:
         value += thumb_get(core, rd);
         break;
@@ -226,119 +234,71 @@ static enum core_fault thumb_narrow_special(struct board *board, uint32_t insn)
     return CORE_FAULT_NONE;
 }
 
-static enum core_fault thumb_narrow_load(struct board *board, uint32_t rt, uint32_t address, unsigned size,
-                                         bool extend)
-{
-    uint32_t value;
-    enum core_fault fault = core_load(board, address, size, false, &value);
-    if (fault == CORE_FAULT_NONE) {
-        board->core.r[rt] = extend ? thumb_extend(value, 8 * size) : value;
-    }
-    return fault;
-}
+THUMB_VARIANT(thumb_narrow_add_any, thumb_narrow_special(board, insn->first, 0))
+THUMB_VARIANT(thumb_narrow_cmp_any, thumb_narrow_special(board, insn->first, 1))
+THUMB_VARIANT(thumb_narrow_mov_any, thumb_narrow_special(board, insn->first, 2))
+THUMB_VARIANT(thumb_narrow_bx, thumb_narrow_special(board, insn->first, 3))
 
-/* 0101xx: load and store with a register offset. */
-static enum core_fault thumb_narrow_load_store_register(struct board *board, uint32_t insn)
+static thumb_execute *const thumb_narrow_special_variants[4] = {thumb_narrow_add_any, thumb_narrow_cmp_any,
+                                                                thumb_narrow_mov_any, thumb_narrow_bx};
+
+/* 10100x and the first of 1011xx: addresses from PC and SP. */
+static enum core_fault thumb_narrow_adr(struct board *board, const struct thumb_insn *insn)
 {
     struct core *core = &board->core;
-    uint32_t rt = thumb_low(insn, 0);
-    uint32_t address = core->r[thumb_low(insn, 3)] + core->r[thumb_low(insn, 6)];
-    switch ((insn >> 9) & 7U) {
-    case 0:
-        return core_store(board, address, 4, false, core->r[rt]);
-    case 1:
-        return core_store(board, address, 2, false, core->r[rt]);
-    case 2:
-        return core_store(board, address, 1, false, core->r[rt]);
-    case 3:
-        return thumb_narrow_load(board, rt, address, 1, true);
-    case 4:
-        return thumb_narrow_load(board, rt, address, 4, false);
-    case 5:
-        return thumb_narrow_load(board, rt, address, 2, false);
-    case 6:
-        return thumb_narrow_load(board, rt, address, 1, false);
-    default:
-        return thumb_narrow_load(board, rt, address, 2, true);
-    }
+    core->r[thumb_low(insn->first, 8)] =
+        ((core->instruction_address + 4) & ~3U) + ((insn->first & 0xFFU) << 2);
+    return CORE_FAULT_NONE;
 }
 
-/* 011xxx, 1000xx, 1001xx: load and store with an immediate offset, or relative to SP. */
-static enum core_fault thumb_narrow_load_store_immediate(struct board *board, uint32_t insn)
+static enum core_fault thumb_narrow_add_sp(struct board *board, const struct thumb_insn *insn)
 {
     struct core *core = &board->core;
-    uint32_t rt = thumb_low(insn, 0);
-    uint32_t base = core->r[thumb_low(insn, 3)];
-    uint32_t imm = (insn >> 6) & 31U;
-    bool load = (insn & 0x800U) != 0;
-    unsigned size;
-    switch (insn >> 12) {
-    case 6:
-        size = 4;
-        break;
-    case 7:
-        size = 1;
-        break;
-    case 8:
-        size = 2;
-        break;
-    default:
-        size = 4;
-        rt = thumb_low(insn, 8);
-        base = core->r[CORE_SP];
-        imm = insn & 0xFFU;
-        break;
-    }
-    uint32_t address = base + imm * size;
-    return load ? thumb_narrow_load(board, rt, address, size, false)
-                : core_store(board, address, size, false, core->r[rt]);
+    core->r[thumb_low(insn->first, 8)] = core->r[CORE_SP] + ((insn->first & 0xFFU) << 2);
+    return CORE_FAULT_NONE;
 }
 
-static enum core_fault thumb_narrow_push(struct board *board, uint32_t insn)
+static enum core_fault thumb_narrow_adjust_sp(struct board *board, const struct thumb_insn *insn)
 {
-    uint32_t list = (insn & 0xFFU) | ((insn & 0x100U) << 6);
-    uint32_t address = board->core.r[CORE_SP] - 4U * (uint32_t)__builtin_popcount(list);
-    enum core_fault fault = thumb_store_multiple(board, address, list);
-    if (fault == CORE_FAULT_NONE) {
-        board->core.r[CORE_SP] = address;
-    }
-    return fault;
+    uint32_t imm = (insn->first & 0x7FU) << 2;
+    board->core.r[CORE_SP] += (insn->first & 0x80U) != 0 ? 0U - imm : imm;
+    return CORE_FAULT_NONE;
 }
 
-static enum core_fault thumb_narrow_pop(struct board *board, uint32_t insn)
+static enum core_fault thumb_narrow_compare_branch(struct board *board, const struct thumb_insn *insn)
 {
-    uint32_t list = (insn & 0xFFU) | ((insn & 0x100U) << 7);
-    uint32_t address = board->core.r[CORE_SP];
-    /* SP moves first: loading PC may be an exception return, which pops its frame from there. */
-    board->core.r[CORE_SP] = address + 4U * (uint32_t)__builtin_popcount(list);
-    enum core_fault fault = thumb_load_multiple(board, address, list);
-    if (fault != CORE_FAULT_NONE && fault != CORE_FAULT_RETURN && fault != CORE_FAULT_UNSTACKING) {
-        board->core.r[CORE_SP] = address;
+    struct core *core = &board->core;
+    bool zero = core->r[thumb_low(insn->first, 0)] == 0;
+    if (zero != ((insn->first & 0x800U) != 0)) {
+        uint32_t offset = ((insn->first >> 2) & 0x3EU) | ((insn->first & 0x200U) >> 3);
+        core->r[CORE_PC] = core->instruction_address + 4 + offset;
     }
-    return fault;
+    return CORE_FAULT_NONE;
 }
 
-static void thumb_narrow_change_state(struct board *board, uint32_t insn)
+static enum core_fault thumb_narrow_change_state(struct board *board, const struct thumb_insn *insn)
 {
     struct core *core = &board->core;
     if (!core_is_privileged(core)) {
-        return;
+        return CORE_FAULT_NONE;
     }
-    bool disable = (insn & 0x10U) != 0;
-    if ((insn & 2U) != 0) {
+    bool disable = (insn->first & 0x10U) != 0;
+    if ((insn->first & 2U) != 0) {
         core->primask = disable;
     }
-    if ((insn & 1U) != 0) {
+    if ((insn->first & 1U) != 0) {
         core->faultmask = disable;
     }
     board->nvic.recheck = true;
+    return CORE_FAULT_NONE;
 }
 
-static void thumb_narrow_extend(struct core *core, uint32_t insn)
+static enum core_fault thumb_narrow_extend(struct board *board, const struct thumb_insn *insn)
 {
-    uint32_t rd = thumb_low(insn, 0);
-    uint32_t value = core->r[thumb_low(insn, 3)];
-    switch ((insn >> 6) & 3U) {
+    struct core *core = &board->core;
+    uint32_t rd = thumb_low(insn->first, 0);
+    uint32_t value = core->r[thumb_low(insn->first, 3)];
+    switch ((insn->first >> 6) & 3U) {
     case 0:
         core->r[rd] = thumb_extend(value, 16);
         break;
@@ -352,13 +312,15 @@ static void thumb_narrow_extend(struct core *core, uint32_t insn)
         core->r[rd] = value & 0xFFU;
         break;
     }
+    return CORE_FAULT_NONE;
 }
 
-static enum core_fault thumb_narrow_reverse(struct core *core, uint32_t insn)
+static enum core_fault thumb_narrow_reverse(struct board *board, const struct thumb_insn *insn)
 {
-    uint32_t rd = thumb_low(insn, 0);
-    uint32_t value = core->r[thumb_low(insn, 3)];
-    switch ((insn >> 6) & 3U) {
+    struct core *core = &board->core;
+    uint32_t rd = thumb_low(insn->first, 0);
+    uint32_t value = core->r[thumb_low(insn->first, 3)];
+    switch ((insn->first >> 6) & 3U) {
     case 0:
         core->r[rd] = thumb_reverse_bytes(value);
         return CORE_FAULT_NONE;
@@ -373,145 +335,127 @@ static enum core_fault thumb_narrow_reverse(struct core *core, uint32_t insn)
     }
 }
 
-/* 1011xx: stack adjustment, compare-and-branch, push and pop, IT, hints. */
-static enum core_fault thumb_narrow_miscellaneous(struct board *board, uint32_t insn)
+static enum core_fault thumb_narrow_breakpoint(struct board *board, const struct thumb_insn *insn)
 {
-    struct core *core = &board->core;
+    (void)insn;
+    return core_breakpoint(&board->core);
+}
+
+static enum core_fault thumb_narrow_if_then(struct board *board, const struct thumb_insn *insn)
+{
+    board->core.itstate = (uint8_t)(insn->first & 0xFFU);
+    return CORE_FAULT_NONE;
+}
+
+static enum core_fault thumb_narrow_hint(struct board *board, const struct thumb_insn *insn)
+{
+    thumb_hint(board, (insn->first >> 4) & 15U);
+    return CORE_FAULT_NONE;
+}
+
+/* 1011xx: stack adjustment, compare-and-branch, push and pop, IT, hints. */
+static thumb_execute *thumb_decode_miscellaneous(uint32_t insn)
+{
     switch ((insn >> 8) & 15U) {
-    case 0x0: {
-        uint32_t imm = (insn & 0x7FU) << 2;
-        core->r[CORE_SP] += (insn & 0x80U) != 0 ? 0U - imm : imm;
-        return CORE_FAULT_NONE;
-    }
+    case 0x0:
+        return thumb_narrow_adjust_sp;
     case 0x1:
     case 0x3:
     case 0x9:
-    case 0xB: {
-        bool zero = core->r[thumb_low(insn, 0)] == 0;
-        if (zero != ((insn & 0x800U) != 0)) {
-            uint32_t offset = ((insn >> 2) & 0x3EU) | ((insn & 0x200U) >> 3);
-            core->r[CORE_PC] = core->instruction_address + 4 + offset;
-        }
-        return CORE_FAULT_NONE;
-    }
+    case 0xB:
+        return thumb_narrow_compare_branch;
     case 0x2:
-        thumb_narrow_extend(core, insn);
-        return CORE_FAULT_NONE;
+        return thumb_narrow_extend;
     case 0x4:
     case 0x5:
-        return thumb_narrow_push(board, insn);
-    case 0x6:
-        if ((insn & 0xE8U) != 0x60U) {
-            return CORE_FAULT_UNDEFINED;
-        }
-        thumb_narrow_change_state(board, insn);
-        return CORE_FAULT_NONE;
-    case 0xA:
-        return thumb_narrow_reverse(core, insn);
     case 0xC:
     case 0xD:
-        return thumb_narrow_pop(board, insn);
+        return thumb_decode_narrow_memory(insn);
+    case 0x6:
+        return (insn & 0xE8U) == 0x60U ? thumb_narrow_change_state : thumb_undefined;
+    case 0xA:
+        return thumb_narrow_reverse;
     case 0xE:
-        return core_breakpoint(core);
+        return thumb_narrow_breakpoint;
     case 0xF:
-        if ((insn & 0xFU) != 0) {
-            core->itstate = (uint8_t)(insn & 0xFFU);
-        } else {
-            thumb_hint(board, (insn >> 4) & 15U);
-        }
-        return CORE_FAULT_NONE;
+        return (insn & 0xFU) != 0 ? thumb_narrow_if_then : thumb_narrow_hint;
     default:
-        return CORE_FAULT_UNDEFINED;
+        return thumb_undefined;
     }
-}
-
-/* 1100xx: STMIA and LDMIA; the base is written back unless it is loaded. */
-static enum core_fault thumb_narrow_multiple(struct board *board, uint32_t insn)
-{
-    struct core *core = &board->core;
-    uint32_t rn = thumb_low(insn, 8);
-    uint32_t list = insn & 0xFFU;
-    uint32_t address = core->r[rn];
-    uint32_t end = address + 4U * (uint32_t)__builtin_popcount(list);
-    bool load = (insn & 0x800U) != 0;
-    enum core_fault fault =
-        load ? thumb_load_multiple(board, address, list) : thumb_store_multiple(board, address, list);
-    if (fault == CORE_FAULT_NONE && !(load && (list & (1U << rn)) != 0)) {
-        core->r[rn] = end;
-    }
-    return fault;
 }
 
 /* 1101xx: conditional branch, SVC, permanently undefined. */
-static enum core_fault thumb_narrow_branch(struct board *board, uint32_t insn)
+static inline enum core_fault thumb_narrow_branch_if(struct core *core, uint32_t insn, uint32_t condition)
 {
-    struct core *core = &board->core;
-    uint32_t condition = (insn >> 8) & 15U;
-    if (condition == CONDITION_ALWAYS) {
-        return CORE_FAULT_UNDEFINED;
-    }
-    if (condition > CONDITION_ALWAYS) {
-        return exception_call_supervisor(board);
-    }
     if (thumb_passes(core, condition)) {
         core->r[CORE_PC] = core->instruction_address + 4 + thumb_extend(insn << 1, 9);
     }
     return CORE_FAULT_NONE;
 }
 
-enum core_fault thumb_execute_narrow(struct board *board, uint32_t insn)
+THUMB_VARIANT(thumb_narrow_beq, thumb_narrow_branch_if(&board->core, insn->first, 0))
+THUMB_VARIANT(thumb_narrow_bne, thumb_narrow_branch_if(&board->core, insn->first, 1))
+THUMB_VARIANT(thumb_narrow_bcs, thumb_narrow_branch_if(&board->core, insn->first, 2))
+THUMB_VARIANT(thumb_narrow_bcc, thumb_narrow_branch_if(&board->core, insn->first, 3))
+THUMB_VARIANT(thumb_narrow_bmi, thumb_narrow_branch_if(&board->core, insn->first, 4))
+THUMB_VARIANT(thumb_narrow_bpl, thumb_narrow_branch_if(&board->core, insn->first, 5))
+THUMB_VARIANT(thumb_narrow_bvs, thumb_narrow_branch_if(&board->core, insn->first, 6))
+THUMB_VARIANT(thumb_narrow_bvc, thumb_narrow_branch_if(&board->core, insn->first, 7))
+THUMB_VARIANT(thumb_narrow_bhi, thumb_narrow_branch_if(&board->core, insn->first, 8))
+THUMB_VARIANT(thumb_narrow_bls, thumb_narrow_branch_if(&board->core, insn->first, 9))
+THUMB_VARIANT(thumb_narrow_bge, thumb_narrow_branch_if(&board->core, insn->first, 10))
+THUMB_VARIANT(thumb_narrow_blt, thumb_narrow_branch_if(&board->core, insn->first, 11))
+THUMB_VARIANT(thumb_narrow_bgt, thumb_narrow_branch_if(&board->core, insn->first, 12))
+THUMB_VARIANT(thumb_narrow_ble, thumb_narrow_branch_if(&board->core, insn->first, 13))
+
+static enum core_fault thumb_narrow_call_supervisor(struct board *board, const struct thumb_insn *insn)
+{
+    (void)insn;
+    return exception_call_supervisor(board);
+}
+
+static thumb_execute *const thumb_narrow_branch_variants[16] = {
+    thumb_narrow_beq, thumb_narrow_bne, thumb_narrow_bcs, thumb_narrow_bcc,
+    thumb_narrow_bmi, thumb_narrow_bpl, thumb_narrow_bvs, thumb_narrow_bvc,
+    thumb_narrow_bhi, thumb_narrow_bls, thumb_narrow_bge, thumb_narrow_blt,
+    thumb_narrow_bgt, thumb_narrow_ble, thumb_undefined,  thumb_narrow_call_supervisor};
+
+static enum core_fault thumb_narrow_branch(struct board *board, const struct thumb_insn *insn)
 {
     struct core *core = &board->core;
-    uint32_t rd = thumb_low(insn, 8);
-    switch (insn >> 11) {
-    case 0x00:
-    case 0x01:
-    case 0x02:
+    core->r[CORE_PC] = core->instruction_address + 4 + thumb_extend((uint32_t)insn->first << 1, 12);
+    return CORE_FAULT_NONE;
+}
+
+/* By the five bits that tell the groups apart; NULL: told apart by more. */
+static thumb_execute *const thumb_narrow_groups[32] = {
+    [0x00] = thumb_narrow_lsl_imm,  [0x01] = thumb_narrow_lsr_imm,  [0x02] = thumb_narrow_asr_imm,
+    [0x04] = thumb_narrow_mov_imm8, [0x05] = thumb_narrow_cmp_imm8, [0x06] = thumb_narrow_add_imm8,
+    [0x07] = thumb_narrow_sub_imm8, [0x14] = thumb_narrow_adr,      [0x15] = thumb_narrow_add_sp,
+    [0x1C] = thumb_narrow_branch,
+};
+
+thumb_execute *thumb_decode_narrow(uint32_t insn)
+{
+    static thumb_execute *const adds[4] = {thumb_narrow_add_register, thumb_narrow_sub_register,
+                                           thumb_narrow_add_imm3, thumb_narrow_sub_imm3};
+    uint32_t group = insn >> 11;
+    if (thumb_narrow_groups[group] != NULL) {
+        return thumb_narrow_groups[group];
+    }
+    switch (group) {
     case 0x03:
-    case 0x04:
-    case 0x05:
-    case 0x06:
-    case 0x07:
-        thumb_narrow_immediate(core, insn);
-        return CORE_FAULT_NONE;
+        return adds[(insn >> 9) & 3U];
     case 0x08:
-        if ((insn & 0x400U) != 0) {
-            return thumb_narrow_special(board, insn);
-        }
-        thumb_narrow_data(core, insn);
-        return CORE_FAULT_NONE;
-    case 0x09:
-        return thumb_narrow_load(board, rd, ((core->instruction_address + 4) & ~3U) + ((insn & 0xFFU) << 2),
-                                 4, false);
-    case 0x0A:
-    case 0x0B:
-        return thumb_narrow_load_store_register(board, insn);
-    case 0x0C:
-    case 0x0D:
-    case 0x0E:
-    case 0x0F:
-    case 0x10:
-    case 0x11:
-    case 0x12:
-    case 0x13:
-        return thumb_narrow_load_store_immediate(board, insn);
-    case 0x14:
-        core->r[rd] = ((core->instruction_address + 4) & ~3U) + ((insn & 0xFFU) << 2);
-        return CORE_FAULT_NONE;
-    case 0x15:
-        core->r[rd] = core->r[CORE_SP] + ((insn & 0xFFU) << 2);
-        return CORE_FAULT_NONE;
+        return (insn & 0x400U) != 0 ? thumb_narrow_special_variants[(insn >> 8) & 3U]
+                                    : thumb_narrow_data_variants[(insn >> 6) & 15U];
     case 0x16:
     case 0x17:
-        return thumb_narrow_miscellaneous(board, insn);
-    case 0x18:
-    case 0x19:
-        return thumb_narrow_multiple(board, insn);
+        return thumb_decode_miscellaneous(insn);
     case 0x1A:
     case 0x1B:
-        return thumb_narrow_branch(board, insn);
-    default: /* 0x1C; what is above has 32 bits */
-        core->r[CORE_PC] = core->instruction_address + 4 + thumb_extend(insn << 1, 12);
-        return CORE_FAULT_NONE;
+        return thumb_narrow_branch_variants[(insn >> 8) & 15U];
+    default:
+        return thumb_decode_narrow_memory(insn);
     }
 }

@@ -1,4 +1,6 @@
 /* The 32-bit data processing instructions (ARM DDI 0403, section A5.3), and the way to the others. */
+#include <stddef.h>
+
 #include "board.h"
 #include "thumb.h"
 #include "thumb_alu.h"
@@ -30,7 +32,7 @@ static uint32_t thumb_immediate12(uint32_t first, uint32_t second)
 }
 
 /* The logic operations; false for codes that are arithmetic or nothing. */
-static bool thumb_logic(uint32_t op, uint32_t a, uint32_t b, bool no_first, uint32_t *ret_result)
+static inline bool thumb_logic(uint32_t op, uint32_t a, uint32_t b, bool no_first, uint32_t *ret_result)
 {
     switch (op) {
     case 0:
@@ -55,9 +57,9 @@ static bool thumb_logic(uint32_t op, uint32_t a, uint32_t b, bool no_first, uint
 
 /* AND to RSB as both operand forms share them. Rd = 15 with S set makes TST, TEQ, CMN, CMP; Rn = 15 makes MOV
  * and MVN. */
-static enum core_fault thumb_data(struct core *core, uint32_t first, uint32_t rd, uint32_t b, uint32_t carry)
+static inline enum core_fault thumb_data(struct core *core, uint32_t op, uint32_t first, uint32_t rd,
+                                         uint32_t b, uint32_t carry)
 {
-    uint32_t op = (first >> 5) & 15U;
     bool set = (first & 0x10U) != 0;
     uint32_t rn = first & 15U;
     uint32_t a = thumb_get(core, rn);
@@ -95,20 +97,58 @@ static enum core_fault thumb_data(struct core *core, uint32_t first, uint32_t rd
     return CORE_FAULT_NONE;
 }
 
-static enum core_fault thumb_data_immediate(struct core *core, uint32_t first, uint32_t second)
+static inline enum core_fault thumb_data_immediate(struct core *core, const struct thumb_insn *insn,
+                                                   uint32_t op)
 {
+    uint32_t first = insn->first;
+    uint32_t second = insn->second;
     uint32_t carry = thumb_carry(core);
     uint32_t operand = thumb_expand_immediate(thumb_immediate12(first, second), &carry);
-    return thumb_data(core, first, (second >> 8) & 15U, operand, carry);
+    return thumb_data(core, op, first, (second >> 8) & 15U, operand, carry);
 }
 
-static enum core_fault thumb_data_shifted(struct core *core, uint32_t first, uint32_t second)
+static inline enum core_fault thumb_data_shifted(struct core *core, const struct thumb_insn *insn,
+                                                 uint32_t op)
 {
+    uint32_t first = insn->first;
+    uint32_t second = insn->second;
     uint32_t carry = thumb_carry(core);
     uint32_t amount = ((second >> 10) & 0x1CU) | ((second >> 6) & 3U);
     uint32_t operand = thumb_shift_imm(thumb_get(core, second & 15U), (second >> 4) & 3U, amount, &carry);
-    return thumb_data(core, first, (second >> 8) & 15U, operand, carry);
+    return thumb_data(core, op, first, (second >> 8) & 15U, operand, carry);
 }
+
+/* One function per operation, for both kinds of operand. */
+THUMB_VARIANT(thumb_and_shifted, thumb_data_shifted(&board->core, insn, 0))
+THUMB_VARIANT(thumb_bic_shifted, thumb_data_shifted(&board->core, insn, 1))
+THUMB_VARIANT(thumb_orr_shifted, thumb_data_shifted(&board->core, insn, 2))
+THUMB_VARIANT(thumb_orn_shifted, thumb_data_shifted(&board->core, insn, 3))
+THUMB_VARIANT(thumb_eor_shifted, thumb_data_shifted(&board->core, insn, 4))
+THUMB_VARIANT(thumb_add_shifted, thumb_data_shifted(&board->core, insn, 8))
+THUMB_VARIANT(thumb_adc_shifted, thumb_data_shifted(&board->core, insn, 10))
+THUMB_VARIANT(thumb_sbc_shifted, thumb_data_shifted(&board->core, insn, 11))
+THUMB_VARIANT(thumb_sub_shifted, thumb_data_shifted(&board->core, insn, 13))
+THUMB_VARIANT(thumb_rsb_shifted, thumb_data_shifted(&board->core, insn, 14))
+THUMB_VARIANT(thumb_and_imm, thumb_data_immediate(&board->core, insn, 0))
+THUMB_VARIANT(thumb_bic_imm, thumb_data_immediate(&board->core, insn, 1))
+THUMB_VARIANT(thumb_orr_imm, thumb_data_immediate(&board->core, insn, 2))
+THUMB_VARIANT(thumb_orn_imm, thumb_data_immediate(&board->core, insn, 3))
+THUMB_VARIANT(thumb_eor_imm, thumb_data_immediate(&board->core, insn, 4))
+THUMB_VARIANT(thumb_add_imm, thumb_data_immediate(&board->core, insn, 8))
+THUMB_VARIANT(thumb_adc_imm, thumb_data_immediate(&board->core, insn, 10))
+THUMB_VARIANT(thumb_sbc_imm, thumb_data_immediate(&board->core, insn, 11))
+THUMB_VARIANT(thumb_sub_imm, thumb_data_immediate(&board->core, insn, 13))
+THUMB_VARIANT(thumb_rsb_imm, thumb_data_immediate(&board->core, insn, 14))
+
+static thumb_execute *const thumb_data_shifted_variants[16] = {
+    [0] = thumb_and_shifted,  [1] = thumb_bic_shifted, [2] = thumb_orr_shifted,  [3] = thumb_orn_shifted,
+    [4] = thumb_eor_shifted,  [8] = thumb_add_shifted, [10] = thumb_adc_shifted, [11] = thumb_sbc_shifted,
+    [13] = thumb_sub_shifted, [14] = thumb_rsb_shifted};
+
+static thumb_execute *const thumb_data_immediate_variants[16] = {
+    [0] = thumb_and_imm,  [1] = thumb_bic_imm, [2] = thumb_orr_imm,  [3] = thumb_orn_imm,
+    [4] = thumb_eor_imm,  [8] = thumb_add_imm, [10] = thumb_adc_imm, [11] = thumb_sbc_imm,
+    [13] = thumb_sub_imm, [14] = thumb_rsb_imm};
 
 /* SSAT and USAT to `bits` bits; Q remembers that a value did not fit. */
 static uint32_t thumb_saturate(struct core *core, uint32_t value, unsigned bits, bool is_unsigned)
@@ -117,7 +157,7 @@ static uint32_t thumb_saturate(struct core *core, uint32_t value, unsigned bits,
     int64_t low = is_unsigned ? 0 : -((int64_t)1 << (bits - 1));
     int64_t high = is_unsigned ? ((int64_t)1 << bits) - 1 : ((int64_t)1 << (bits - 1)) - 1;
     if (wide < low || wide > high) {
-        core->apsr |= CORE_Q;
+        core->flags.q = true;
         wide = wide < low ? low : high;
     }
     return (uint32_t)wide;
@@ -164,8 +204,11 @@ static enum core_fault thumb_bitfield(struct core *core, uint32_t op, uint32_t f
 }
 
 /* Plain binary immediates: ADDW, SUBW, ADR, MOVW, MOVT, saturation, bit fields. */
-static enum core_fault thumb_plain_immediate(struct core *core, uint32_t first, uint32_t second)
+static enum core_fault thumb_plain_immediate(struct board *board, const struct thumb_insn *insn)
 {
+    struct core *core = &board->core;
+    uint32_t first = insn->first;
+    uint32_t second = insn->second;
     uint32_t op = (first >> 4) & 31U;
     uint32_t rn = first & 15U;
     uint32_t rd = (second >> 8) & 15U;
@@ -264,8 +307,11 @@ static enum core_fault thumb_rearrange(struct core *core, uint32_t first, uint32
     return CORE_FAULT_NONE;
 }
 
-static enum core_fault thumb_data_register(struct core *core, uint32_t first, uint32_t second)
+static enum core_fault thumb_data_register(struct board *board, const struct thumb_insn *insn)
 {
+    struct core *core = &board->core;
+    uint32_t first = insn->first;
+    uint32_t second = insn->second;
     if ((second & 0xF000U) != 0xF000U) {
         return CORE_FAULT_UNDEFINED;
     }
@@ -289,8 +335,11 @@ static enum core_fault thumb_data_register(struct core *core, uint32_t first, ui
 }
 
 /* MUL, MLA, MLS. */
-static enum core_fault thumb_multiply(struct core *core, uint32_t first, uint32_t second)
+static enum core_fault thumb_multiply(struct board *board, const struct thumb_insn *insn)
 {
+    struct core *core = &board->core;
+    uint32_t first = insn->first;
+    uint32_t second = insn->second;
     uint32_t product = core->r[first & 15U] * core->r[second & 15U];
     uint32_t ra = (second >> 12) & 15U;
     uint32_t op = (second >> 4) & 15U;
@@ -320,9 +369,11 @@ static enum core_fault thumb_divide(struct board *board, bool is_signed, uint32_
 }
 
 /* SMULL, UMULL, SMLAL, UMLAL, SDIV, UDIV. */
-static enum core_fault thumb_long_multiply(struct board *board, uint32_t first, uint32_t second)
+static enum core_fault thumb_long_multiply(struct board *board, const struct thumb_insn *insn)
 {
     struct core *core = &board->core;
+    uint32_t first = insn->first;
+    uint32_t second = insn->second;
     uint32_t a = core->r[first & 15U];
     uint32_t b = core->r[second & 15U];
     uint32_t low = (second >> 12) & 15U;
@@ -344,34 +395,56 @@ static enum core_fault thumb_long_multiply(struct board *board, uint32_t first, 
     return CORE_FAULT_NONE;
 }
 
-enum core_fault thumb_execute_wide(struct board *board, uint32_t first, uint32_t second)
+enum core_fault thumb_undefined(struct board *board, const struct thumb_insn *insn)
 {
-    struct core *core = &board->core;
+    (void)board;
+    (void)insn;
+    return CORE_FAULT_UNDEFINED;
+}
+
+static enum core_fault thumb_coprocessor(struct board *board, const struct thumb_insn *insn)
+{
+    (void)board;
+    (void)insn;
+    return CORE_FAULT_COPROCESSOR;
+}
+
+static thumb_execute *thumb_find_variant(thumb_execute *const *variants, uint32_t first)
+{
+    thumb_execute *execute = variants[(first >> 5) & 15U];
+    return execute != NULL ? execute : thumb_undefined;
+}
+
+thumb_execute *thumb_decode_wide(uint32_t first, uint32_t second)
+{
     uint32_t group = (first >> 4) & 0x7FU;
     if ((first & 0xEC00U) == 0xEC00U) {
-        return CORE_FAULT_COPROCESSOR;
+        return thumb_coprocessor;
     }
     switch ((first >> 11) & 3U) {
     case 1:
         if ((group & 0x60U) == 0x20U) {
-            return thumb_data_shifted(core, first, second);
+            return thumb_find_variant(thumb_data_shifted_variants, first);
         }
-        return (group & 0x04U) != 0 ? thumb_wide_dual(board, first, second)
-                                    : thumb_wide_multiple(board, first, second);
+        return (group & 0x04U) != 0 ? thumb_wide_dual : thumb_wide_multiple;
     case 2:
         if ((second & 0x8000U) != 0) {
-            return thumb_wide_branch(board, first, second);
+            return thumb_wide_branch;
         }
-        return (group & 0x20U) != 0 ? thumb_plain_immediate(core, first, second)
-                                    : thumb_data_immediate(core, first, second);
+        return (group & 0x20U) != 0 ? thumb_plain_immediate
+                                    : thumb_find_variant(thumb_data_immediate_variants, first);
     default:
         if ((group & 0x60U) == 0) {
-            return thumb_wide_load_store(board, first, second);
+            return thumb_decode_wide_load_store(first);
         }
         if ((group & 0x70U) == 0x20U) {
-            return thumb_data_register(core, first, second);
+            return thumb_data_register;
         }
-        return (group & 0x78U) == 0x30U ? thumb_multiply(core, first, second)
-                                        : thumb_long_multiply(board, first, second);
+        return (group & 0x78U) == 0x30U ? thumb_multiply : thumb_long_multiply;
     }
+}
+
+thumb_execute *thumb_decode(uint32_t first, uint32_t second)
+{
+    return thumb_is_wide(first) ? thumb_decode_wide(first, second) : thumb_decode_narrow(first);
 }

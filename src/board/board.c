@@ -411,22 +411,29 @@ static void let_go(struct board *board, struct op *op)
     }
 }
 
-static bool may_run(void *context, struct op *op)
+/* Whether its client lets it run in this pass; the board's own, what must be finished and what is detached
+ * ask nobody. */
+static bool client_lets_run(const struct pick *pick, struct op *op)
 {
-    const struct pick *pick = context;
     struct board *board = pick->board;
-    if (op->ready_us != 0 || (op->state == OP_QUEUED && !may_begin(board, op))) {
-        return false;
-    }
     if (op->queue == &board->own_queue || op->state == OP_ENDING || op->detached) {
         return true;
     }
     enum board_pass pass = holds_others(board, op) ? BOARD_PASS_ALL : pick->pass;
-    if (board->handler->may_run(board->context, op, pass)) {
-        return true;
+    return board->handler->may_run(board->context, op, pass);
+}
+
+static bool may_run(void *context, struct op *op)
+{
+    const struct pick *pick = context;
+    if (op->ready_us != 0) {
+        return false;
     }
-    let_go(board, op);
-    return false;
+    if (!client_lets_run(pick, op)) {
+        let_go(pick->board, op);
+        return false;
+    }
+    return op->state != OP_QUEUED || may_begin(pick->board, op);
 }
 
 static struct op *pick_op(struct board *board)

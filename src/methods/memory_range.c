@@ -327,7 +327,10 @@ static enum range_flow dump_take(void *context, uint64_t offset, const uint8_t *
                                  struct err *err)
 {
     struct range_result *result = context;
-    (void)offset;
+    if (offset == 0 &&
+        !dump_file_open(&result->file, result->request->server->config->dump_root, result->path, err)) {
+        return RANGE_FAILED;
+    }
     sha256_add(result->sha, bytes, length);
     return dump_file_write(result->file, bytes, length, err) ? RANGE_MORE : RANGE_FAILED;
 }
@@ -366,8 +369,9 @@ bool method_memory_dump(struct request *request, struct params_memory_dump *para
     if (!dump_file_open(&file, root, params->path.text, err)) {
         return false;
     }
+    /* That was a look, so that a bad path is told at once; what waits for its turn holds no descriptors. */
+    dump_file_free(file);
     struct range_result *result = result_new(request);
-    result->file = file;
     result->path = params->path.text;
     params->path.text = NULL;
     result->sha = sha256_new();

@@ -93,7 +93,7 @@ static bool read_target(const char *text, size_t length, const struct ocd_info *
               take_word(&list, &word, target->state, sizeof target->state) &&
               take_word(&list, &word, bits, sizeof bits);
     strbuf_fini(&word);
-    if (!ok) {
+    if (!ok || target->name[0] == '\0' || target->type[0] == '\0' || target->state[0] == '\0') {
         return false;
     }
     target->big_endian = strcmp(endian, "big") == 0;

@@ -262,13 +262,17 @@ static const char *read_bank(const struct strbuf *text, struct ocd_bank *bank)
     if (has_key(text, "driver") && !get_name(text, "driver", bank->driver)) {
         return "driver";
     }
+    if (bank->driver[0] == '\0') {
+        return "driver";
+    }
     if (has_key(text, "target") && !get_name(text, "target", bank->target)) {
         return "target";
     }
     if (!get_number(text, "base", UINT64_MAX, &bank->base)) {
         return "base";
     }
-    if (!get_number(text, "size", UINT64_MAX, &bank->size)) {
+    /* 32 bits, as OpenOCD has it (flash/nor/core.h). */
+    if (!get_number(text, "size", UINT32_MAX, &bank->size)) {
         return "size";
     }
     if (!get_number(text, "bus_width", UINT_MAX, &bus_width)) {

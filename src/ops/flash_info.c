@@ -134,7 +134,7 @@ static enum op_verdict info_reply(struct op *op, const struct op_context *contex
     struct flash_info_op *self = (struct flash_info_op *)op;
     if (!ocd_reply_ok(reply)) {
         op_fail_openocd(reply, err, ERR_FLASH_ERROR, "cannot look at flash bank %u", self->bank);
-        err_add_text(err, "reason", "driver");
+        op_add_driver_reason(err);
         return OP_FAILED;
     }
     bool ok = flash_geometry_read(context->info, self->bank, reply->result, reply->result_length,

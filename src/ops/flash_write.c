@@ -44,6 +44,9 @@ static enum op_verdict fail_flash(const struct ocd_reply *reply, struct err *err
                                   const char *what)
 {
     op_fail_openocd(reply, err, ERR_FLASH_ERROR, "%s at 0x%08" PRIx64, what, address);
+    if (err->kind != ERR_FLASH_ERROR) {
+        return OP_FAILED;
+    }
     bool is_protected = strcasestr(err->message, "protected") != NULL;
     bool is_not_erased =
         memmem(err->openocd_text, err->openocd_length, "not erased", sizeof "not erased" - 1) != NULL;
@@ -216,7 +219,7 @@ static enum op_verdict survey_reply(struct op *op, const struct op_context *cont
     struct flash_write *self = self_of(op);
     if (!ocd_reply_ok(reply)) {
         op_fail_openocd(reply, err, ERR_FLASH_ERROR, "cannot look at flash bank %u", self->bank);
-        err_add_text(err, "reason", "driver");
+        op_add_driver_reason(err);
         return OP_FAILED;
     }
     if (!flash_geometry_read(context->info, self->bank, reply->result, reply->result_length, &self->geometry,
@@ -280,11 +283,15 @@ static enum op_verdict look_reply(struct op *op, const struct op_context *contex
                                   const struct ocd_reply *reply, struct err *err)
 {
     struct flash_write *self = self_of(op);
+    char state[OCD_NAME_SIZE];
     if (!ocd_reply_ok(reply)) {
         return op_fail_openocd(reply, err, ERR_TARGET_ERROR, "cannot see the state of %s",
                                self->geometry.bank.target);
     }
-    if (strcmp(reply->result, "halted") == 0) {
+    if (!target_read_state(self->geometry.bank.target, reply, state, err)) {
+        return OP_FAILED;
+    }
+    if (strcmp(state, "halted") == 0) {
         return op_go(op, self->options.erase ? STEP_KEEP_HEAD : STEP_PROGRAM);
     }
     bool asked = self->options.prepare != FLASH_PREPARE_NONE;
@@ -293,9 +300,9 @@ static enum op_verdict look_reply(struct op *op, const struct op_context *contex
         return OP_WAIT;
     }
     err_set(err, ERR_TARGET_NOT_HALTED, "%s is %.40s: writing flash needs it halted%s",
-            self->geometry.bank.target, reply->result, asked ? "" : " (see `prepare`)");
+            self->geometry.bank.target, state, asked ? "" : " (see `prepare`)");
     err_add_text(err, "target", self->geometry.bank.target);
-    err_add_text(err, "state", reply->result);
+    err_add_text(err, "state", state);
     return OP_FAILED;
 }
 

@@ -103,6 +103,13 @@ enum op_verdict op_fail_openocd(const struct ocd_reply *reply, struct err *err, 
     return OP_FAILED;
 }
 
+void op_add_driver_reason(struct err *err)
+{
+    if (err->kind == ERR_FLASH_ERROR) {
+        err_add_text(err, "reason", "driver");
+    }
+}
+
 bool op_check_range(const struct ocd_target *target, uint64_t address, uint64_t size, struct err *err)
 {
     uint64_t last = ocd_target_last_address(target);

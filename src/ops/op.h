@@ -156,6 +156,11 @@ static inline enum op_verdict op_go(struct op *op, unsigned step)
 enum op_verdict op_fail_openocd(const struct ocd_reply *reply, struct err *err, enum err_kind kind,
                                 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* Adds the `reason` of a flash_error; an error of another kind, such as a target that is not halted, has
+ * none.
+ */
+void op_add_driver_reason(struct err *err);
+
 /* invalid_range if `size` bytes (1 or more) from `address` reach beyond the target's address space: OpenOCD
  * would wrap. */
 bool op_check_range(const struct ocd_target *target, uint64_t address, uint64_t size, struct err *err)

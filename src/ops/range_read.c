@@ -168,7 +168,9 @@ static enum op_verdict refused(struct range_read *read, const struct op_context 
     }
     op_fail_openocd(reply, err, ERR_TARGET_ERROR, "cannot read %" PRIu64 " bytes at 0x%08" PRIx64,
                     memory_access_size(access), access->address);
-    err_add_address(err, "address", access->address);
+    if (err->kind == ERR_TARGET_ERROR) {
+        err_add_address(err, "address", access->address);
+    }
     err_add_text(err, "target", context->target->name);
     return OP_FAILED;
 }
@@ -210,7 +212,7 @@ static enum op_verdict flash_reply(struct range_read *read, const struct ocd_rep
         op_fail_openocd(reply, err, ERR_FLASH_ERROR,
                         "cannot read %" PRIu64 " bytes at offset 0x%" PRIx64 " of flash bank %u", asked,
                         at(read), read->bank);
-        err_add_text(err, "reason", "driver");
+        op_add_driver_reason(err);
         return OP_FAILED;
     }
     if (reply->result_length != asked) {

@@ -49,7 +49,9 @@ static enum op_verdict refused(struct range_write *write, const struct op_contex
     }
     op_fail_openocd(reply, err, ERR_TARGET_ERROR, "cannot write %" PRIu64 " bytes at 0x%08" PRIx64,
                     memory_access_size(access), access->address);
-    err_add_address(err, "address", access->address);
+    if (err->kind == ERR_TARGET_ERROR) {
+        err_add_address(err, "address", access->address);
+    }
     err_add_text(err, "target", context->target->name);
     return OP_FAILED;
 }

@@ -96,17 +96,22 @@ static enum op_verdict look_send(struct op *op, const struct op_context *context
     return OP_SEND;
 }
 
-/* Leaves the state as it was, and fails, if the answer can be none. */
-static bool take_state(struct ocd_target *target, const struct ocd_reply *reply, struct err *err)
+bool target_read_state(const char *target, const struct ocd_reply *reply, char ret_state[OCD_NAME_SIZE],
+                       struct err *err)
 {
-    if (reply->result_length == 0 || reply->result_length >= sizeof target->state ||
-        strlen(reply->result) != reply->result_length) {
-        err_set(err, ERR_OPENOCD_ERROR, "what OpenOCD says of the state of %s cannot be read", target->name);
+    size_t plain = strspn(reply->result, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _-");
+    if (plain == 0 || plain >= OCD_NAME_SIZE || plain != reply->result_length) {
+        err_set(err, ERR_OPENOCD_ERROR, "what OpenOCD says of the state of %s cannot be read", target);
         err_set_openocd(err, reply->code, reply->result, reply->result_length);
         return false;
     }
-    memcpy(target->state, reply->result, reply->result_length + 1);
+    memcpy(ret_state, reply->result, plain + 1);
     return true;
+}
+
+static bool take_state(struct ocd_target *target, const struct ocd_reply *reply, struct err *err)
+{
+    return target_read_state(target->name, reply, target->state, err);
 }
 
 static enum op_verdict look_reply(struct op *op, const struct op_context *context,

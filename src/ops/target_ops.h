@@ -11,6 +11,10 @@
  */
 struct op *survey_new(const char *target);
 
+/* The answer of `TARGET curstate`: a word or two. Fails with openocd_error if it is anything else. */
+bool target_read_state(const char *target, const struct ocd_reply *reply, char ret_state[OCD_NAME_SIZE],
+                       struct err *err) __attribute__((warn_unused_result));
+
 /* Ends when the target is halted, or fails with target_error when it is not after `limit_ms`. */
 struct op *halt_new(const char *target, uint32_t limit_ms);
 

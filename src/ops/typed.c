@@ -82,7 +82,9 @@ static enum op_verdict failed(struct typed_access *typed, const struct op_contex
     }
     op_fail_openocd(reply, err, ERR_TARGET_ERROR, "cannot %s %" PRIu32 " x %u bits at 0x%08" PRIx64,
                     typed->op.class->name, access->count, access->width, access->address);
-    err_add_address(err, "address", access->address);
+    if (err->kind == ERR_TARGET_ERROR) {
+        err_add_address(err, "address", access->address);
+    }
     err_add_text(err, "target", context->target->name);
     return OP_FAILED;
 }

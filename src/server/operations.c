@@ -101,6 +101,18 @@ struct operation *operations_find(struct operations *operations, const char *id)
     return operation != NULL ? operation : find_in(&operations->ended, id);
 }
 
+/* Many short reads of one client must not take the record of another's flash write. */
+static struct operation *to_forget(struct operations *operations)
+{
+    list_for_each (node, &operations->ended) {
+        struct operation *operation = list_entry(node, struct operation, node);
+        if (!operation->changes) {
+            return operation;
+        }
+    }
+    return oldest(operations);
+}
+
 static bool over_limit(const struct operations *operations)
 {
     return operations->ended_count > OPERATIONS_MAX_ENDED ||
@@ -122,8 +134,12 @@ void operations_end(struct operations *operations, struct operation *operation, 
     list_move_to_end(&operations->ended, &operation->node);
     operations->ended_count++;
     operations->result_bytes += operation->result.length + operation->error.length;
-    while (over_limit(operations) && oldest(operations) != operation) {
-        drop(operations, oldest(operations));
+    while (over_limit(operations) && operations->ended_count > 1) {
+        struct operation *victim = to_forget(operations);
+        if (victim == operation) {
+            victim = oldest(operations); /* the newest is what its client may still ask for */
+        }
+        drop(operations, victim);
     }
     arm_expiry(operations);
 }

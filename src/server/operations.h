@@ -1,7 +1,7 @@
 /*
  * The record of every long operation: it outlives the connection, so that a client that was cut off can ask
  * for its result. Kept for 10 minutes after the end, as far as OPERATIONS_MAX_ENDED records and
- * OPERATIONS_MAX_RESULT_BYTES reach; beyond that the oldest go first.
+ * OPERATIONS_MAX_RESULT_BYTES reach; beyond that the oldest reads go first, then the oldest changes.
  */
 #ifndef OCDMUX_SERVER_OPERATIONS_H
 #define OCDMUX_SERVER_OPERATIONS_H
@@ -34,6 +34,7 @@ struct operation {
     const char *method;          /* static */
     char client[129];
     enum operation_state state;
+    bool changes; /* the board: the last to be forgotten for lack of room */
     char created[CLOCK_TEXT_SIZE];
     struct op_progress progress;
     struct op *op;        /* while it has not ended */

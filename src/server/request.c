@@ -142,8 +142,9 @@ void request_reply_end(struct request *request)
 {
     json_close_object(&request->json);
     json_close_object(&request->json);
-    if (request->batch != NULL &&
-        request->batch->replies.length + request->reply.length > MAX_BATCH_REPLY_BYTES) {
+    /* A change that was made is not answered as if it had not been. */
+    bool may_refuse = request->batch != NULL && !request->method->changes;
+    if (may_refuse && request->batch->replies.length + request->reply.length > MAX_BATCH_REPLY_BYTES) {
         struct err err;
         err_set(&err, ERR_LIMIT_EXCEEDED, "the answers of this batch would be longer than %u bytes",
                 MAX_BATCH_REPLY_BYTES);
@@ -358,6 +359,7 @@ bool request_run(struct request *request, struct op *take_op, request_result *wr
     if (take_op->class->long_running) {
         request->operation = operations_add(&server->operations, board_name(board), request->method->name,
                                             request->client->name, take_op);
+        request->operation->changes = request->method->changes;
         events_operation(server, board, request->operation);
     }
     if (request->progress_token != NULL && request->operation == NULL) {

@@ -136,6 +136,21 @@ static void test_operations_are_listed_in_the_order_of_their_end(void **state)
     }
 }
 
+static void test_operations_reads_go_before_changes(void **state)
+{
+    struct fixture *fixture = *state;
+    char change[OPERATIONS_ID_SIZE];
+    struct operation *operation = add(fixture);
+    operation->changes = true;
+    memcpy(change, operation->id, sizeof change);
+    end_done(fixture, operation, 1);
+    for (unsigned i = 0; i < 2 * OPERATIONS_MAX_ENDED; i++) {
+        end_done(fixture, add(fixture), 1);
+    }
+    assert_non_null(operations_find(&fixture->operations, change));
+    assert_int_equal(fixture->operations.ended_count, OPERATIONS_MAX_ENDED);
+}
+
 static void test_operations_keep_so_many_and_the_oldest_go_first(void **state)
 {
     struct fixture *fixture = *state;
@@ -294,6 +309,7 @@ int main(void)
         WITH_FIXTURE(test_operations_find_active_and_ended_ones),
         WITH_FIXTURE(test_operations_end_keeps_result_and_error),
         WITH_FIXTURE(test_operations_are_listed_in_the_order_of_their_end),
+        WITH_FIXTURE(test_operations_reads_go_before_changes),
         WITH_FIXTURE(test_operations_keep_so_many_and_the_oldest_go_first),
         WITH_FIXTURE(test_operations_hold_so_many_bytes_of_results),
         WITH_FIXTURE(test_operations_that_are_active_stay),

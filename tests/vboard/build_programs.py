@@ -15,7 +15,7 @@ from typing import Optional
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 COMPILER = "arm-none-eabi-gcc"
 COPIER = "arm-none-eabi-objcopy"
-ASSEMBLY = ("counter", "exceptions", "vectors", "waiter")
+ASSEMBLY = ("counter", "exceptions", "rewriter", "vectors", "waiter")
 BYTES_A_LINE = 32
 
 

@@ -9,7 +9,7 @@ from typing import Callable, Iterator, List, Sequence
 
 import pytest
 
-from vboard_bench import CONFIG, Openocd, Vboard, make_image
+from vboard_bench import CONFIG, Openocd, Start, Vboard, make_image
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -74,3 +74,17 @@ def openocd(board: Vboard, start_openocd: Callable[..., Openocd]) -> Openocd:
     attached = start_openocd(board)
     attached.run("reset halt")
     return attached
+
+
+@pytest.fixture
+def load(start_board: Callable[..., Vboard], start_openocd: Callable[..., Openocd], tmp_path: Path) -> Start:
+    """Put a program into flash, attach, and stop at its first instruction."""
+
+    def start(program: bytes, *arguments: str) -> Openocd:
+        path = tmp_path / "program.bin"
+        path.write_bytes(program)
+        openocd = start_openocd(start_board("--image", str(path), *arguments))
+        openocd.run("reset halt")
+        return openocd
+
+    return start

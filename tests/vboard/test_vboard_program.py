@@ -14,36 +14,21 @@ import pytest
 
 import build_programs
 from make_instruction_vectors import RESULT_SIZE, TABLE_OFFSET, build_table, initial_scratch
-from vboard_bench import FLASH_BASE, RAM_BASE, START_LIMIT_S, Openocd, Vboard, wait_until
+from vboard_bench import (
+    FLASH_BASE,
+    RAM_BASE,
+    RESULTS,
+    START_LIMIT_S,
+    Openocd,
+    Start,
+    Vboard,
+    run_to_end,
+    wait_until,
+)
 
-RESULTS = RAM_BASE + 0x100
 VECTORS = Path(__file__).resolve().parent / "instruction_vectors.txt"
 COUNTER_LOOP = FLASH_BASE + 0xE
 COUNTER_INCREMENT = FLASH_BASE + 0x14
-
-Start = Callable[[bytes], Openocd]
-
-
-@pytest.fixture
-def load(start_board: Callable[..., Vboard], start_openocd: Callable[..., Openocd], tmp_path: Path) -> Start:
-    """Put a program into flash, attach, and stop at its first instruction."""
-
-    def start(program: bytes, *arguments: str) -> Openocd:
-        path = tmp_path / "program.bin"
-        path.write_bytes(program)
-        openocd = start_openocd(start_board("--image", str(path), *arguments))
-        openocd.run("reset halt")
-        return openocd
-
-    return start
-
-
-def run_to_end(openocd: Openocd) -> None:
-    """Let the program run into its `bkpt #0`."""
-    openocd.run("resume; wait_halt 10000")
-    code = openocd.read(openocd.register("pc"), 16, 1)
-    assert code == [0xBE00], f"stopped at {openocd.register('pc'):#x} by {code}"
-
 
 needs_compiler = pytest.mark.skipif(not build_programs.has_compiler(), reason="no ARM cross compiler")
 

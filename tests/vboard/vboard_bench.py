@@ -21,6 +21,7 @@ WORKAREA_CONFIG = REPOSITORY / "mock" / "vboard" / "vboard-workarea.cfg"
 FLASH_BASE = 0x08000000
 RAM_BASE = 0x20000000
 RAM_SIZE = 20 * 1024
+RESULTS = RAM_BASE + 0x100  # where the programs in programs/ leave theirs
 START_LIMIT_S = 10.0
 REPLY_LIMIT_S = 30.0
 
@@ -212,3 +213,14 @@ class Openocd:
         self.kill()
         assert self.process.stderr is not None
         self.process.stderr.close()
+
+
+# Puts a program into flash, with flags for the board; OpenOCD has halted at its first instruction.
+Start = Callable[..., Openocd]
+
+
+def run_to_end(openocd: Openocd) -> None:
+    """Let the program run into its `bkpt #0`."""
+    openocd.run("resume; wait_halt 10000")
+    code = openocd.read(openocd.register("pc"), 16, 1)
+    assert code == [0xBE00], f"stopped at {openocd.register('pc'):#x} by {code}"
