@@ -15,7 +15,8 @@ def hold_command(path: Path) -> str:
 
 
 class Gate:
-    """While it is closed, an `openocd.command` of `admin` keeps the link busy and whatever else is sent waits in its queue.
+    """While it is closed, an `openocd.command` of `admin` keeps the link busy and whatever else is sent waits in its
+    queue.
 
     A context manager, to be entered as often as wanted: closed within, opened at the end; open() opens it before.
     `path` is a file that does not exist yet.

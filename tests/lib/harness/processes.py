@@ -22,7 +22,8 @@ Self = TypeVar("Self", bound="Process")
 class Process:
     """A child process whose stderr is kept, line by line, in `log`."""
 
-    def __init__(self, command: Sequence[str], cwd: Optional[Path] = None, env: Optional[Dict[str, str]] = None) -> None:
+    def __init__(self, command: Sequence[str], cwd: Optional[Path] = None, env: Optional[Dict[str,
+        str]] = None) -> None:
         self.log: List[str] = []
         self._changed = threading.Condition()
         self._ended = False
@@ -135,8 +136,8 @@ class Vboard(Process):
 
 
 class OpenOcd(Process):
-    """Debian's OpenOCD on a virtual board. `tcl_port` 0 lets the kernel choose; `setup` is Tcl before the configuration,
-    `then` behind it."""
+    """Debian's OpenOCD on a virtual board. `tcl_port` 0 lets the kernel choose; `setup` is Tcl before the
+    configuration, `then` behind it."""
 
     def __init__(
         self,
@@ -176,6 +177,7 @@ class Daemon(Process):
     def _listening(self, count: int) -> bool:
         self.addresses = re.findall(r"listening on (\S+)", "\n".join(list(self.log)))
         if len(self.addresses) < count and not self.alive:
+            self._drain.join(STOP_LIMIT_S)
             raise RuntimeError(f"the daemon ended:\n{self.tail()}")
         return len(self.addresses) >= count
 

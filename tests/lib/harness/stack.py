@@ -44,8 +44,8 @@ class Stack:
         daemon_flags: Sequence[str] = (),
         config: Optional[str] = None,
     ) -> None:
-        """`image` is what the flash holds at power-on (None: blank). `config` is the text of a configuration file for the
-        daemon, in which %PORT% stands for OpenOCD's; without one the daemon gets flags."""
+        """`image` is what the flash holds at power-on (None: blank). `config` is the text of a configuration file for
+        the daemon, in which %PORT% stands for OpenOCD's; without one the daemon gets flags."""
         self.directory = directory
         self.validator = validator
         self.flash_size = flash_size
