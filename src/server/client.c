@@ -1,9 +1,11 @@
 /* A connection's life, and its bounds. */
 #include "server/client.h"
 
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -117,6 +119,20 @@ static void update_reading(struct client *client)
     client->reading_paused = pause;
 }
 
+/*
+ * What the client's side has taken. The kernel holds megabytes for it, and asks for more only when a good
+ * part of them is gone: by what it accepts, somebody who reads slowly looks like somebody who does not read.
+ */
+static uint64_t taken_bytes(const struct client *client)
+{
+    uint64_t sent = net_stream_sent(client->stream);
+    int waiting = 0;
+    if (ioctl(net_stream_fd(client->stream), SIOCOUTQ, &waiting) != 0 || waiting < 0) {
+        return sent;
+    }
+    return (uint64_t)waiting <= sent ? sent - (uint64_t)waiting : 0;
+}
+
 /* The output has stood above its bound for slow_reader_ms: did the client take anything? */
 static void on_slow_timer(void *context)
 {
@@ -124,12 +140,12 @@ static void on_slow_timer(void *context)
     if (client_has_room(client)) {
         return;
     }
-    if (net_stream_sent(client->stream) == client->sent_at_arming) {
+    if (taken_bytes(client) == client->taken_at_arming) {
         log_warn("client %s: does not read its answers", client->peer);
         client_close(client, "too slow a reader");
         return;
     }
-    client->sent_at_arming = net_stream_sent(client->stream);
+    client->taken_at_arming = taken_bytes(client);
     loop_timer_set(client->slow_timer, client->server->config->limits.slow_reader_ms);
 }
 
@@ -141,7 +157,7 @@ void client_send(struct client *client, struct strbuf *take_line)
     }
     net_stream_write_take(client->stream, take_line);
     if (!client_has_room(client) && !loop_timer_is_set(client->slow_timer)) {
-        client->sent_at_arming = net_stream_sent(client->stream);
+        client->taken_at_arming = taken_bytes(client);
         loop_timer_set(client->slow_timer, client->server->config->limits.slow_reader_ms);
     }
     update_reading(client);

@@ -34,7 +34,7 @@ struct client {
     bool first_line_seen;
     bool reading_paused;
     struct loop_timer *slow_timer; /* runs while the output stands above its bound */
-    uint64_t sent_at_arming;
+    uint64_t taken_at_arming;
     uint64_t half_closed_used_us; /* link time since its input ended */
     uint64_t topics;              /* bits of enum rpc_topic... that it subscribed to */
     uint64_t topic_boards;        /* bits of board indexes */

@@ -81,8 +81,7 @@ static void test_list_walk_may_remove_its_node(void **state)
         list_append(&head, &items[i].node);
     }
     int seen = 0;
-    list_for_each_safe(node, following, &head)
-    {
+    list_for_each_safe (node, following, &head) {
         seen++;
         if (list_entry(node, struct item, node)->number != 2) {
             list_remove(node);
@@ -90,14 +89,12 @@ static void test_list_walk_may_remove_its_node(void **state)
     }
     assert_int_equal(seen, 4);
     seen = 0;
-    list_for_each(node, &head)
-    {
+    list_for_each (node, &head) {
         seen += list_entry(node, struct item, node)->number;
     }
     assert_int_equal(seen, 2);
     list_remove(&items[2].node);
-    list_for_each_safe(node, following, &head)
-    {
+    list_for_each_safe (node, following, &head) {
         fail_msg("the list is empty");
     }
 }
