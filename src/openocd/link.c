@@ -292,7 +292,11 @@ static void handshake_reply(struct ocd_link *link, const struct ocd_reply *reply
         break;
     case STEP_SURVEY:
         if (!ocd_reply_ok(reply)) {
-            err_set(&err, ERR_OPENOCD_ERROR, "OpenOCD does not list its targets: %.150s", reply->result);
+            struct strbuf words = STRBUF_INIT;
+            ocd_reply_words(reply, &words);
+            err_set(&err, ERR_OPENOCD_ERROR, "OpenOCD does not list its targets: %.150s",
+                    strbuf_text(&words));
+            strbuf_fini(&words);
         }
         if (err.kind != ERR_NONE ||
             !ocd_info_read_survey(&link->info, reply->result, reply->result_length, &err)) {

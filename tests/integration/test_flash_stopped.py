@@ -196,7 +196,8 @@ def test_the_board_says_what_runs(slow: Bank) -> None:
 
 
 def test_daemon_stopped_half_way(make_stack: Callable[..., Stack]) -> None:
-    """It ends with status 0 and leaves no sector erased: what the touched sectors held beside the image is still there."""
+    """It ends with status 0 and leaves no sector erased: what the touched sectors held beside the image is still
+    there."""
     stack = make_stack(flash_size=SIZE, image=make_image(SIZE))
     bank = Bank(stack)
     client = stack.client()

@@ -73,8 +73,8 @@ def test_typed_read_in_flight(own: Stack, cacheable: bool) -> None:
     read = client.send("memory.read_u8", address=FLASH_BASE, count=65536, cacheable=cacheable)
     wait_running(other, "memory.read_u8")
     own.openocd.kill()
+    own.restart_openocd()
     if cacheable:
-        own.restart_openocd()
         assert client.result(read)["values"] == list(IMAGE)
         return
     error = client.error(read)
@@ -204,17 +204,10 @@ def test_the_virtual_board_goes(own: Stack) -> None:
     assert error.kind in ("target_error", "openocd_unavailable")
     assert client.call("server.hello")["server"] == "ocdmux"
     own.openocd.kill()
-    own.vboard = type(own.vboard)(own.directory, ["--flash-size", str(SIZE), "--image",
-        str(own.directory / "image.bin")])
-    try:
-        own.restart_openocd()
-        assert base64.b64decode(client.call("memory.read_bytes", address=FLASH_BASE, size=64)["data"]) == IMAGE[:64]
-        own.assert_alive()
-        own.openocd.stop()
-    finally:
-        own.vboard.stop()
-    own.vboard = type(own.vboard)(own.directory, ["--flash-size", str(SIZE), "--image",
-        str(own.directory / "image.bin")])
+    own.restart_vboard()
+    own.restart_openocd()
+    assert base64.b64decode(client.call("memory.read_bytes", address=FLASH_BASE, size=64)["data"]) == IMAGE[:64]
+    own.assert_alive()
 
 
 def test_hung(stack: Stack, make_stack: Callable[..., Stack], validator: Any) -> None:

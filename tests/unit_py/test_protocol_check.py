@@ -136,13 +136,13 @@ def test_validator_looks_into_operations(validator: Validator) -> None:
     done = {**operation, "result": {"size": 4, "operation": "o"}}
     validator.check_reply("operation.status", reply(done))
     validator.check_reply("operation.wait", reply({**operation, "state": "failed", "error": failure("target_error")}))
-    validator.check_reply("operation.list", reply({"operations": [operation]}))
+    validator.check_reply("operation.list", reply({"operations": [operation], "truncated": False}))
     for method, broken in (
         ("operation.status", {**operation, "result": {"size": "4"}}),
         ("operation.status", {**done, "state": "running"}),
         ("operation.status", {**operation, "error": failure("target_error")}),
         ("operation.wait", {**operation, "state": "failed", "error": failure("flash_error")}),
-        ("operation.list", {"operations": [done]}),
+        ("operation.list", {"operations": [done], "truncated": False}),
     ):
         with pytest.raises(Violation):
             validator.check_reply(method, reply(broken))

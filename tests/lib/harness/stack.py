@@ -59,7 +59,9 @@ class Stack:
             if image is not None:
                 (directory / "image.bin").write_bytes(image)
                 flags += ["--image", str(directory / "image.bin")]
-            self.vboard = undo.enter_context(Vboard(directory, flags))
+            self._vboard_flags = flags
+            self.vboard = Vboard(directory, flags)
+            undo.callback(lambda: self.vboard.stop())
             self.openocd = OpenOcd(self.vboard.port, config=openocd_config, then=openocd_then)
             undo.callback(lambda: self.openocd.stop())
             self.tcl_port = self.openocd.port
@@ -84,6 +86,11 @@ class Stack:
     def restart_openocd(self) -> None:
         """OpenOCD anew, on the port that it had, after openocd.kill() or .stop()."""
         self.openocd = OpenOcd(self.vboard.port, self.tcl_port, self.openocd_config, then=self.openocd_then)
+
+    def restart_vboard(self) -> None:
+        """The virtual board anew, as it was at power-on, after vboard.kill() or .stop(); OpenOCD must be restarted
+        then."""
+        self.vboard = Vboard(self.directory, self._vboard_flags)
 
     def assert_alive(self) -> None:
         """Raises AssertionError where one of the processes has ended."""
