@@ -12,7 +12,8 @@
 #include "ops/target_ops.h"
 
 #define SURVEY_DELAY_MS 100u
-#define BUDGET_GROWTH 8u
+#define BUDGET_GROWTH 32u
+#define ALONE_FACTOR 4u
 #define BUDGET_LEAST 64u
 #define BUDGET_MOST (1024u * 1024u)
 
@@ -328,9 +329,9 @@ static void learn_speed(struct op *op, uint64_t bytes, uint64_t elapsed_us)
     if (bytes == 0 || op->command_ms == 0) {
         return;
     }
-    /* Whoever comes while nobody waits has to wait for one longer command; then it is told apart by the
-     * queue. */
-    uint64_t command_us = op->command_ms * (op->board->sched.count == 1 ? 2000ull : 1000ull);
+    /* While nobody waits, reads go in longer commands: the first who comes waits for one of them, once. */
+    bool alone = op->board->sched.count == 1 && !op->class->changes;
+    uint64_t command_us = op->command_ms * 1000ull * (alone ? ALONE_FACTOR : 1);
     uint64_t want = bytes * command_us / (elapsed_us + 1);
     uint64_t most = (bytes > op->budget ? bytes : op->budget) * BUDGET_GROWTH;
     uint64_t budget = want < most ? want : most;

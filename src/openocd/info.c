@@ -101,7 +101,6 @@ static bool read_target(const char *text, size_t length, const struct ocd_info *
     const struct ocd_target *old = ocd_info_find_target(before, target->name);
     if (old != NULL && strcmp(old->type, target->type) == 0) {
         target->takes_width64 = old->takes_width64;
-        target->read_rate = old->read_rate;
     }
     return true;
 }

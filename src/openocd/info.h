@@ -21,7 +21,6 @@ struct ocd_target {
     bool big_endian;
     unsigned address_bits;            /* 32 or 64 */
     enum ocd_knowledge takes_width64; /* learned by the first access that tells */
-    double read_rate;                 /* bytes per microsecond of range reads, 0 while unknown */
 };
 
 struct ocd_info {
