@@ -98,11 +98,13 @@ def test_strangers_are_told_apart_and_cost_little(make_rig: Callable[..., Rig], 
         (r"\Aversion\Z", {"action": "drop"}, "closed the connection"),
         (r"\Aversion\Z", {"action": "drop", "reset": True}, "link lost"),
         ("target names", {"action": "fail", "code": 1, "text": "broken"}, "does not list its targets: broken"),
+        ("target names", {"action": "fail", "log": "no such thing"}, "does not list its targets: no such thing"),
         ("target names", {"action": "fail", "code": 0, "text": "nonsense {"}, "cannot be read"),
         ("target names", {"action": "fail", "code": 0, "text": "a {} {{name x}}"}, "not understood"),
         ("target names", {"action": "lengths", "delta": -3}, "cannot be read"),
     ],
-    ids=["version fails", "version drops", "version resets", "survey fails", "survey lies", "banks lie", "broken"],
+    ids=["version fails", "version drops", "version resets", "survey fails", "survey fails in the log", "survey lies",
+         "banks lie", "broken"],
 )
 def test_handshake_that_goes_wrong_is_tried_again(
     make_rig: Callable[..., Rig], pattern: str, fault: Dict[str, Any], word: str

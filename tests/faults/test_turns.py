@@ -129,7 +129,8 @@ def test_consistent_read_that_nobody_takes_does_not_stop_changes(make_rig: Calla
     """It gives its hold up, and says `disturbed`."""
     rig = make_rig(limits={"max_output_bytes": 16 * KIB})
     slow, writer = rig.client(receive_buffer=4096), rig.client()
-    calls = [slow.send("memory.hexdump", address=FLASH, size=128 * KIB, stream=True, consistent=True,
+    # Physical reads come in pieces of 16 KiB at the most, so that the stream pauses in the middle of one.
+    calls = [slow.send("memory.hexdump", address=FLASH, size=128 * KIB, stream=True, consistent=True, physical=True,
                        timeout_ms=LONG_MS) for _ in range(30)]
     wait_until(lambda: rig.status()["queued"] > 0 and rig.status()["link"] == "idle", "the stream to pause")
     for i in range(5):
