@@ -227,21 +227,23 @@ static int serve(const struct config *config)
 {
     struct err err;
     struct daemon daemon = {.loop = loop_new()};
+    int status = EXIT_SUCCESS;
 
     err_reset(&err);
-    if (!server_new(&daemon.server, daemon.loop, config, handlers, &err)) {
-        fprintf(stderr, "ocdmuxd: %s\n", err.message);
-        loop_free(daemon.loop);
-        return EXIT_FAILURE;
-    }
+    /* Before anybody can know that it listens: from then on a signal stops it in good order. */
     struct loop_signal *terminate = loop_signal_new(daemon.loop, SIGTERM, on_stop, &daemon);
     struct loop_signal *interrupt = loop_signal_new(daemon.loop, SIGINT, on_stop, &daemon);
-    loop_run(daemon.loop);
-    server_free(daemon.server);
+    if (!server_new(&daemon.server, daemon.loop, config, handlers, &err)) {
+        fprintf(stderr, "ocdmuxd: %s\n", err.message);
+        status = EXIT_FAILURE;
+    } else {
+        loop_run(daemon.loop);
+        server_free(daemon.server);
+    }
     loop_signal_free(terminate);
     loop_signal_free(interrupt);
     loop_free(daemon.loop);
-    return EXIT_SUCCESS;
+    return status;
 }
 
 int main(int argc, char **argv)
