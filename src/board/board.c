@@ -673,7 +673,7 @@ const struct board_counters *board_counters(const struct board *board)
 
 size_t board_queued(const struct board *board)
 {
-    return board->sched.count - board->own_queue.count;
+    return board->sched.count - (board->survey_queued ? 1 : 0);
 }
 
 struct op *board_running(struct board *board)

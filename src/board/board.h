@@ -58,7 +58,7 @@ struct ocd_link *board_link(struct board *board);
 /* What the last survey said; targets come and go with it. */
 struct ocd_info *board_info(struct board *board);
 const struct board_counters *board_counters(const struct board *board);
-/* Operations of clients that wait or run. */
+/* Operations that wait or run, those that only finish a piece among them; not the board's own survey. */
 size_t board_queued(const struct board *board);
 /* The operation whose command is on the link; else a changing one that is between its pieces; else NULL. */
 struct op *board_running(struct board *board);

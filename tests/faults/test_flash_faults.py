@@ -77,6 +77,7 @@ def test_deadline_in_a_piece_is_answered_at_once_and_the_piece_finished(
     error = client.error(identifier)
     assert error.kind == "outcome_unknown" and error.data["flash_state"] == "partial"
     assert rig.status()["link"] == "busy"
+    assert rig.status()["queued"] == 1  # it still keeps others waiting
     assert client.fail("request.cancel").kind == "invalid_params"
     assert client.call("request.cancel", id=identifier) == {"found": False}
     rig.mock.release()
