@@ -36,7 +36,9 @@ _CHOICES = {
     ("notify", "where"): ("before", "after"),
 }
 _COMMON = ("cmd", "action", "match", "nth", "times", "at")
-_RE_ENVELOPE = re.compile(rb'apply \{s \{.*?\}\} "', re.S)
+# The plain envelope, and the one whose script takes further words.
+_RE_ENVELOPE = re.compile(rb'apply \{(?:s|\{s args\}) \{.*?\}\} "', re.S)
+_RE_QUOTED = re.compile(rb'(?:[^"\\]|\\.)*', re.S)
 _RE_HEADER = re.compile(rb"\0(\S+) (-?\d+) (\d+) (\d+) (\d+):")
 
 
@@ -159,14 +161,15 @@ class Faults:
 
 
 def inner_script(line: bytes, limit: int = 0) -> str:
-    """The script inside an envelope, or the whole command when it is in none.
+    """The script inside an envelope, without further words, or the whole command when it is in none.
 
     With a limit, what comes after so many bytes is left out.
     """
     match = _RE_ENVELOPE.match(line)
     if match is None or not line.endswith(b'"'):
         return (line[:limit] if limit else line).decode("latin-1")
-    end = len(line) - 1
+    quoted = _RE_QUOTED.match(line, match.end())
+    end = quoted.end() if quoted is not None else len(line) - 1
     if limit:
         end = min(end, match.end() + limit)
     return unescape(line[match.end():end].decode("latin-1"))

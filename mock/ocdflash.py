@@ -25,13 +25,9 @@ from tclmini import TclError, wrong_args
 
 NAME = "vb.flash"
 DRIVER = "stm32f1x"
-NO_WORK_AREA = (
-    "No working memory available. Specify -work-area-phys to target.\n"
-    "not enough working area available(requested %d)\n"
-)
+_LOADER_SIZE = 60
 _SLOW = (
-    NO_WORK_AREA % 60
-    + "no working area available, can't do block memory writes\n"
+    "no working area available, can't do block memory writes\n"
     "couldn't use block writes, falling back to single memory accesses\n"
 )
 _EXCEEDS = "File content exceeds flash bank size. Only %s the first %d bytes of the file"
@@ -125,17 +121,19 @@ def driver_write(ocd: OpenOCD, data: bytes, offset: int) -> None:
     """Program half-words; stops at the first that refuses."""
     then = "error writing to flash at address %s at offset 0x%08x" % (address_text(FLASH_BASE), offset)
     _need_halt(ocd, then)
-    ocd.log(_SLOW)
+    loader = ocd.take_work_area(_LOADER_SIZE, _SLOW)
     for at in range(0, len(data), 2):
         problem = ocd.board.program(offset + at, data[at] | data[at + 1] << 8)
-        if problem == "protected":
-            ocd.error("stm32x device protected")
-            ocd.error(then)
-            raise fail("", FLASH_PROTECTED)
-        if problem:
-            ocd.error("stm32x device programming failed / flash not erased")
-            ocd.error(then)
-            raise fail("", FLASH_OPERATION_FAILED)
+        if not problem:
+            continue
+        if loader:
+            ocd.error("flash write algorithm aborted by target")
+        ocd.error("stm32x device protected" if problem == "protected"
+                  else "stm32x device programming failed / flash not erased")
+        if loader:
+            ocd.error("flash write failed just before address 0x%x" % (FLASH_BASE + offset + at + 2))
+        ocd.error(then)
+        raise fail("", FLASH_PROTECTED if problem == "protected" else FLASH_OPERATION_FAILED)
 
 
 def driver_read(ocd: OpenOCD, offset: int, length: int) -> bytes:
@@ -159,7 +157,7 @@ def driver_protect(ocd: OpenOCD, on: bool, first: int, last: int) -> None:
     for block in range(first, last + 1):
         bits = bits & ~(1 << block) if on else bits | (1 << block)
     ocd.board.set_option_protection(bits & 0xFFFFFFFF)
-    ocd.log(_SLOW)
+    ocd.take_work_area(_LOADER_SIZE, _SLOW)
 
 
 # --- ranges and padding ------------------------------------------------------
@@ -334,7 +332,7 @@ def _erase_check(ocd: OpenOCD, argv: List[str]) -> str:
     if ocd.state != "halted":
         ocd.error("Target not halted")
         return _erase_report(ocd, words[0], False)
-    ocd.log(NO_WORK_AREA % 36 + "Running slow fallback erase check - add working memory\n")
+    ocd.take_work_area(36, "Running slow fallback erase check - add working memory\n")
     size = ocd.board.page_size
     blank = b"\xff" * size
     ocd.erased = [

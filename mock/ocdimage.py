@@ -17,7 +17,6 @@ from ocdbase import (
 )
 from ocdflash import (
     NAME as BANK_NAME,
-    NO_WORK_AREA,
     bank_at,
     differences,
     driver_read,
@@ -33,6 +32,7 @@ from simboard import FLASH_BASE, BusFault
 from tclmini import TclError
 
 Sections = List[Tuple[int, bytes]]
+_CRC_SIZE = 52
 _TYPES = ("bin", "ihex", "elf", "mem", "s19", "build")
 
 
@@ -182,6 +182,30 @@ def _dump_image(ocd: OpenOCD, argv: List[str]) -> str:
     return "dumped %d bytes%s\n" % (size, bench(time.perf_counter() - began, size))
 
 
+def _run_checksum(ocd: OpenOCD) -> None:
+    """What is logged where the target cannot compute a checksum itself."""
+    if ocd.work_area and ocd.state != "halted":
+        ocd.log("target not halted\nerror executing cortex_m crc algorithm\n")
+    else:
+        ocd.take_work_area(_CRC_SIZE, "")
+
+
+def _checked(ocd: OpenOCD, where: int, size: int) -> bytes:
+    """What a checksum is made of.
+
+    Where the target cannot read it, its code never comes back; OpenOCD believes that after
+    20 seconds, and leaves the core's registers as they are then.  Neither is done here.
+    """
+    _run_checksum(ocd)
+    try:
+        found = ocd.board.read(where, 1, size)
+    except BusFault:
+        if ocd.work_area and ocd.state == "halted":
+            ocd.log("timed out while waiting for target halted\nerror executing cortex_m crc algorithm\n")
+        return _read(ocd, where, size)
+    return found
+
+
 def _verify(ocd: OpenOCD, argv: List[str], checksum_only: bool) -> str:
     words = words_of(argv, 1, 99)
     base = number(ocd, words[1], "addr", 64) if len(words) >= 2 else 0
@@ -189,8 +213,7 @@ def _verify(ocd: OpenOCD, argv: List[str], checksum_only: bool) -> str:
     sections = image_open(ocd, words[0], words[2] if len(words) == 3 else None, base)
     out, total, count = "", 0, 0
     for where, body in sections:
-        ocd.log(NO_WORK_AREA % 52)
-        found = _read(ocd, where, len(body))
+        found = _checked(ocd, where, len(body))
         total += len(body)
         if zlib.crc32(found) == zlib.crc32(body) and found == body:
             continue
@@ -283,7 +306,7 @@ def _write_run(
     if erase:
         erase_range(ocd, True, start, len(data))
     if verify:
-        ocd.log(NO_WORK_AREA % 52)
+        _run_checksum(ocd)
         if driver_read(ocd, start - FLASH_BASE, len(data)) != data:
             ocd.error("verify failed in bank at %s starting at 0x%08x"
                       % (address_text(FLASH_BASE), start - FLASH_BASE))

@@ -14,7 +14,7 @@ from ocdbase import (
     cut,
     fail,
 )
-from simboard import CORE_REGISTERS
+from simboard import CORE_REGISTERS, RAM_BASE
 from tclmini import TclError, to_dict, wrong_args
 from tclparse import join_list, split_list
 
@@ -110,7 +110,8 @@ def _cget(ocd: OpenOCD, argv: List[str]) -> str:
         raise wrong_args(["missing:", "-option", "..."], "")
     values = {
         "-type": "cortex_m", "-endian": ocd.board.endian, "-chain-position": NAME,
-        "-work-area-size": "0", "-work-area-phys": "0x0", "-work-area-virt": "0x0",
+        "-work-area-size": str(ocd.work_area),
+        "-work-area-phys": str(RAM_BASE if ocd.work_area else 0), "-work-area-virt": "0",
         "-work-area-backup": "0", "-coreid": "0", "-rtos": "", "-dbgbase": "0", "-gdb-port": "",
     }
     if argv[1] == "-event":

@@ -2,7 +2,7 @@
 """A mock OpenOCD 0.12.0: a TCL-RPC server over a simulated board, with faults on demand.
 
 Usage: openocd_mock.py [--port N] [--control-port N] [--port-file PATH] [--script FILE]
-                       [--flash-size BYTES] [--ram-size BYTES]
+                       [--flash-size BYTES] [--ram-size BYTES] [--work-area BYTES]
 
 Both ports are on 127.0.0.1; 0 lets the kernel choose.  PATH gets, in one atomic
 step and once both ports listen, `{"tcl": N, "control": N}`.  Nothing is printed.
@@ -65,10 +65,11 @@ first connection is accepted, and one that fails ends the program with status 1.
     {"cmd": "notify", "frames": [T]}     send text frames to every TCL connection
     {"cmd": "shutdown"}          end the program
 
-Left out: working areas (flash is written half-word by half-word, as without one, but
-at once), ELF images, and a core that computes; see ocdtarget.py, ocdflash.py and
-their neighbours for the commands there are.  tests/mock/test_differential.py holds
-every answer against real OpenOCD on the virtual board.
+Left out: the code that OpenOCD runs on the target (where there is a working area, at the start of
+RAM, it is overwritten with other bytes than the real code would leave there, and all is done at
+once), ELF images, and a core that computes; see ocdtarget.py, ocdflash.py and their neighbours
+for the commands there are.  tests/mock/test_differential.py holds every answer against real
+OpenOCD on the virtual board.
 
 OpenOCD serves one command at a time, and so does this: while a command waits, or
 a client does not read its reply, no other TCL connection is served or accepted.
@@ -617,10 +618,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--script", help="control commands to carry out first, one a line")
     parser.add_argument("--flash-size", type=int, default=128 * 1024, help="bytes (128 KiB)")
     parser.add_argument("--ram-size", type=int, default=20 * 1024, help="bytes (20 KiB)")
+    parser.add_argument("--work-area", type=int, default=0, help="bytes at the start of RAM (0: none)")
     options = parser.parse_args(arguments)
     sys.setrecursionlimit(40000)
     try:
-        server = Server(OpenOCD(Board(options.flash_size, options.ram_size)))
+        server = Server(OpenOCD(Board(options.flash_size, options.ram_size), options.work_area))
         server.listen(options.port, options.control_port)
     except (OSError, ValueError) as error:
         parser.error(str(error))

@@ -31,8 +31,16 @@ static const char help_text[] =
     "kernel choose\n"
     "                          [tcp:127.0.0.1:6670, and unix:$XDG_RUNTIME_DIR/ocdmux.sock where that "
     "variable is set]\n"
-    "  --dump-root DIRECTORY   where memory.dump may write files [nowhere]\n"
+    "  --dump-root DIRECTORY   where memory.dump and flash.read_to_file may write files [nowhere]\n"
+    "  --image-root DIRECTORY  where images may be read by their path; may be given several times [nowhere]\n"
+    "  --stage-root DIRECTORY  where uploads are kept [$XDG_RUNTIME_DIR, else /dev/shm, else /tmp]\n"
+    "  --state-dir DIRECTORY   what must survive a crash: flash contents while a sector is erased\n"
+    "                          [$STATE_DIRECTORY, $XDG_STATE_HOME/ocdmux, ~/.local/state/ocdmux]\n"
     "  --stage-dir DIRECTORY   on OpenOCD's host, for its temporary files [/dev/shm, else /tmp]\n"
+    "  --share-dir DIRECTORY   here and, if it is the same, on OpenOCD's host: for files that need not go\n"
+    "                          over the link;\n"
+    "                          none: they all do [$XDG_RUNTIME_DIR, else /dev/shm, else /tmp]\n"
+    "  --share-group GROUP     may use files there, for an OpenOCD of another user [nobody]\n"
     "  --anonymous-role ROLE   what clients may do: observer, user, or admin, who may send raw Tcl [user]\n"
     "  --insecure              allow listeners beyond loopback although nobody is asked who he is\n"
     "  --log-level LEVEL       error, warn, info or debug [info]\n"
@@ -48,7 +56,12 @@ enum option_code {
     OPTION_CONFIG,
     OPTION_LISTEN,
     OPTION_DUMP_ROOT,
+    OPTION_IMAGE_ROOT,
+    OPTION_STAGE_ROOT,
+    OPTION_STATE_DIR,
     OPTION_STAGE_DIR,
+    OPTION_SHARE_DIR,
+    OPTION_SHARE_GROUP,
     OPTION_ANONYMOUS_ROLE,
     OPTION_INSECURE,
     OPTION_LOG_LEVEL,
@@ -62,7 +75,12 @@ static const struct option long_options[] = {
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"listen", required_argument, NULL, OPTION_LISTEN},
     {"dump-root", required_argument, NULL, OPTION_DUMP_ROOT},
+    {"image-root", required_argument, NULL, OPTION_IMAGE_ROOT},
+    {"state-dir", required_argument, NULL, OPTION_STATE_DIR},
+    {"stage-root", required_argument, NULL, OPTION_STAGE_ROOT},
     {"stage-dir", required_argument, NULL, OPTION_STAGE_DIR},
+    {"share-dir", required_argument, NULL, OPTION_SHARE_DIR},
+    {"share-group", required_argument, NULL, OPTION_SHARE_GROUP},
     {"anonymous-role", required_argument, NULL, OPTION_ANONYMOUS_ROLE},
     {"insecure", no_argument, NULL, OPTION_INSECURE},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
@@ -79,7 +97,13 @@ struct flags {
     const char *listen[CONFIG_MAX_LISTENERS];
     size_t listen_count;
     const char *dump_root;
+    const char *image_roots[CONFIG_MAX_IMAGE_ROOTS];
+    size_t image_root_count;
+    const char *stage_root;
+    const char *state_dir;
     const char *stage_dir;
+    const char *share_dir;
+    const char *share_group;
     const char *anonymous_role;
     const char *log_level;
     bool insecure;
@@ -115,8 +139,26 @@ static int read_flags(int argc, char **argv, struct flags *flags)
         case OPTION_DUMP_ROOT:
             flags->dump_root = optarg;
             break;
+        case OPTION_IMAGE_ROOT:
+            if (flags->image_root_count == CONFIG_MAX_IMAGE_ROOTS) {
+                return usage("too many image roots");
+            }
+            flags->image_roots[flags->image_root_count++] = optarg;
+            break;
+        case OPTION_STAGE_ROOT:
+            flags->stage_root = optarg;
+            break;
+        case OPTION_STATE_DIR:
+            flags->state_dir = optarg;
+            break;
         case OPTION_STAGE_DIR:
             flags->stage_dir = optarg;
+            break;
+        case OPTION_SHARE_DIR:
+            flags->share_dir = optarg;
+            break;
+        case OPTION_SHARE_GROUP:
+            flags->share_group = optarg;
             break;
         case OPTION_ANONYMOUS_ROLE:
             flags->anonymous_role = optarg;
@@ -164,6 +206,26 @@ static bool apply_boards(struct config *config, const struct flags *flags, struc
     return true;
 }
 
+static void replace(char **text, const char *flag)
+{
+    if (flag != NULL) {
+        free(*text);
+        *text = xstrdup(flag);
+    }
+}
+
+/* Looked at behind those of the file. */
+static bool apply_image_roots(struct config *config, const struct flags *flags, struct err *err)
+{
+    for (size_t i = 0; i < flags->image_root_count; i++) {
+        if (!config_add_image_root(config, flags->image_roots[i], err)) {
+            err_prefix(err, "--image-root");
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool apply_flags(struct config *config, const struct flags *flags, struct err *err)
 {
     if (!apply_boards(config, flags, err)) {
@@ -184,10 +246,14 @@ static bool apply_flags(struct config *config, const struct flags *flags, struct
     if (flags->log_level != NULL && !log_level_parse(flags->log_level, &config->log_level)) {
         return err_set(err, ERR_INVALID_PARAMS, "--log-level: must be error, warn, info or debug");
     }
-    if (flags->dump_root != NULL) {
-        free(config->dump_root);
-        config->dump_root = xstrdup(flags->dump_root);
+    if (!apply_image_roots(config, flags, err)) {
+        return false;
     }
+    replace(&config->dump_root, flags->dump_root);
+    replace(&config->stage_root, flags->stage_root);
+    replace(&config->share_dir, flags->share_dir);
+    replace(&config->share_group, flags->share_group);
+    replace(&config->state_dir, flags->state_dir);
     config->insecure = config->insecure || flags->insecure;
     return config_complete(config, err);
 }
@@ -265,6 +331,7 @@ int main(int argc, char **argv)
     }
     log_set_level(config.log_level);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like any other */
     raise_descriptor_limit();
     status = serve(&config);
     config_fini(&config);

@@ -20,8 +20,16 @@ uint64_t clock_now_us(void)
 
 void clock_wall_text(char text[CLOCK_TEXT_SIZE])
 {
+    clock_wall_text_in(text, 0);
+}
+
+void clock_wall_text_in(char text[CLOCK_TEXT_SIZE], uint64_t later_us)
+{
     struct timespec now = {0, 0};
     clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t us = (uint64_t)now.tv_nsec / 1000u + later_us;
+    now.tv_sec += (time_t)(us / 1000000u);
+    now.tv_nsec = (long)(us % 1000000u) * 1000;
     struct tm parts;
     if (gmtime_r(&now.tv_sec, &parts) == NULL) {
         parts = (struct tm){.tm_mday = 1, .tm_year = 70};

@@ -9,6 +9,8 @@
 #ifndef OCDMUX_BOARD_BOARD_H
 #define OCDMUX_BOARD_BOARD_H
 
+#include "base/private_dir.h"
+#include "board/repairs.h"
 #include "board/sched.h"
 #include "net/address.h"
 #include "net/loop.h"
@@ -36,7 +38,10 @@ struct board_handler {
 struct board_options {
     const char *name;
     struct net_address address;
-    const char *stage_dir; /* on OpenOCD's host; NULL: found out */
+    const char *stage_dir;     /* on OpenOCD's host; NULL: found out */
+    struct private_dir *share; /* files for commands go through it where OpenOCD sees it too; NULL: there is
+                                * none. Must outlive the board */
+    const char *state_dir;     /* for what must survive a crash; NULL: nowhere */
     uint32_t link_limit_ms;
     uint32_t unavailable_ms; /* how long requests wait for a link that is down */
 };
@@ -57,6 +62,8 @@ const char *board_name(const struct board *board);
 struct ocd_link *board_link(struct board *board);
 /* What the last survey said; targets come and go with it. */
 struct ocd_info *board_info(struct board *board);
+/* What a crash left to be mended in the board's flash. */
+const struct repairs *board_repairs(const struct board *board);
 const struct board_counters *board_counters(const struct board *board);
 /* Operations that wait or run, those that only finish a piece among them; not the board's own survey. */
 size_t board_queued(const struct board *board);

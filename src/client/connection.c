@@ -20,6 +20,7 @@
 struct ocdmux {
     int fd; /* owned */
     int interrupt_fd;
+    size_t interrupts; /* that came together with an answer: for the next call */
     char *server;
     struct engine *engine;
     char *buffer; /* CONNECTION_READ_BYTES */
@@ -139,15 +140,17 @@ static int connection_poll_timeout(uint64_t deadline_us)
 static size_t connection_take_interrupts(struct ocdmux *connection)
 {
     char bytes[16];
+    size_t kept = connection->interrupts;
+    connection->interrupts = 0;
     if (connection->interrupt_fd < 0) {
-        return 0;
+        return kept;
     }
     ssize_t got = read(connection->interrupt_fd, bytes, sizeof(bytes));
     if (got == 0) {
         /* Nobody can write to it any more; poll() would never wait again. */
         connection->interrupt_fd = -1;
     }
-    return got > 0 ? (size_t)got : 0;
+    return kept + (got > 0 ? (size_t)got : 0);
 }
 
 /* Moves bytes once, waiting for some no longer than until the deadline; the number of interrupts that came.
@@ -222,6 +225,7 @@ static bool connection_wait(struct connection_wait *wait, struct ocdmux_error *e
     while (!engine_call_is_done(wait->call)) {
         size_t interrupts = connection_turn(wait->connection, wait->deadline_us);
         if (engine_call_is_done(wait->call)) {
+            wait->connection->interrupts = interrupts;
             return true;
         }
         if (interrupts > 0 && !wait->cancelled) {
@@ -312,6 +316,9 @@ bool ocdmux_hello(struct ocdmux *connection, const char *client, const char *tok
 bool ocdmux_wait(struct ocdmux *connection, uint64_t timeout_ms, struct ocdmux_error *error)
 {
     uint64_t deadline_us = connection_deadline(timeout_ms);
+    if (connection_take_interrupts(connection) > 0) {
+        return true;
+    }
     do {
         if (engine_has_failed(connection->engine, error)) {
             return false;

@@ -141,7 +141,8 @@ struct ocdmux_call_options {
  * dropped;
  *  - cancelled (`local`): interrupted before the call was sent; or the answer to an interrupted call did not
  * come in `cancel_wait_ms`, or not before a second interrupt: then it may still be running. The first
- * interrupt sends `request.cancel`; the answer that follows is what the call returns, success as well.
+ * interrupt sends `request.cancel`; the answer that follows is what the call returns, success as well. One
+ * that comes together with the answer interrupts the next call, or ocdmux_wait().
  */
 bool ocdmux_call(struct ocdmux *connection, const char *method, const cJSON *params,
                  const struct ocdmux_call_options *options, struct ocdmux_result *ret_result,

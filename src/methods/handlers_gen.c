@@ -102,6 +102,11 @@ static bool call_memory_write_bytes(struct request *request, void *params, struc
     return method_memory_write_bytes(request, params, err);
 }
 
+static bool call_memory_load_image(struct request *request, void *params, struct err *err)
+{
+    return method_memory_load_image(request, params, err);
+}
+
 static bool call_memory_hexdump(struct request *request, void *params, struct err *err)
 {
     return method_memory_hexdump(request, params, err);
@@ -157,9 +162,64 @@ static bool call_flash_write_image(struct request *request, void *params, struct
     return method_flash_write_image(request, params, err);
 }
 
+static bool call_flash_erase_sector(struct request *request, void *params, struct err *err)
+{
+    return method_flash_erase_sector(request, params, err);
+}
+
+static bool call_flash_erase_all(struct request *request, void *params, struct err *err)
+{
+    return method_flash_erase_all(request, params, err);
+}
+
+static bool call_flash_protect(struct request *request, void *params, struct err *err)
+{
+    return method_flash_protect(request, params, err);
+}
+
+static bool call_flash_read(struct request *request, void *params, struct err *err)
+{
+    return method_flash_read(request, params, err);
+}
+
+static bool call_flash_read_to_file(struct request *request, void *params, struct err *err)
+{
+    return method_flash_read_to_file(request, params, err);
+}
+
+static bool call_flash_write(struct request *request, void *params, struct err *err)
+{
+    return method_flash_write(request, params, err);
+}
+
 static bool call_flash_verify(struct request *request, void *params, struct err *err)
 {
     return method_flash_verify(request, params, err);
+}
+
+static bool call_stage_create(struct request *request, void *params, struct err *err)
+{
+    return method_stage_create(request, params, err);
+}
+
+static bool call_stage_write(struct request *request, void *params, struct err *err)
+{
+    return method_stage_write(request, params, err);
+}
+
+static bool call_stage_read(struct request *request, void *params, struct err *err)
+{
+    return method_stage_read(request, params, err);
+}
+
+static bool call_stage_list(struct request *request, void *params, struct err *err)
+{
+    return method_stage_list(request, params, err);
+}
+
+static bool call_stage_delete(struct request *request, void *params, struct err *err)
+{
+    return method_stage_delete(request, params, err);
 }
 
 static bool call_openocd_command(struct request *request, void *params, struct err *err)
@@ -198,6 +258,7 @@ method_handler *const handlers[RPC_METHOD_COUNT] = {
     [RPC_METHOD_MEMORY_WRITE_U64] = call_memory_write_u64,
     [RPC_METHOD_MEMORY_READ_BYTES] = call_memory_read_bytes,
     [RPC_METHOD_MEMORY_WRITE_BYTES] = call_memory_write_bytes,
+    [RPC_METHOD_MEMORY_LOAD_IMAGE] = call_memory_load_image,
     [RPC_METHOD_MEMORY_HEXDUMP] = call_memory_hexdump,
     [RPC_METHOD_MEMORY_SEARCH] = call_memory_search,
     [RPC_METHOD_MEMORY_DUMP] = call_memory_dump,
@@ -209,7 +270,18 @@ method_handler *const handlers[RPC_METHOD_COUNT] = {
     [RPC_METHOD_FLASH_BANKS] = call_flash_banks,
     [RPC_METHOD_FLASH_INFO] = call_flash_info,
     [RPC_METHOD_FLASH_WRITE_IMAGE] = call_flash_write_image,
+    [RPC_METHOD_FLASH_ERASE_SECTOR] = call_flash_erase_sector,
+    [RPC_METHOD_FLASH_ERASE_ALL] = call_flash_erase_all,
+    [RPC_METHOD_FLASH_PROTECT] = call_flash_protect,
+    [RPC_METHOD_FLASH_READ] = call_flash_read,
+    [RPC_METHOD_FLASH_READ_TO_FILE] = call_flash_read_to_file,
+    [RPC_METHOD_FLASH_WRITE] = call_flash_write,
     [RPC_METHOD_FLASH_VERIFY] = call_flash_verify,
+    [RPC_METHOD_STAGE_CREATE] = call_stage_create,
+    [RPC_METHOD_STAGE_WRITE] = call_stage_write,
+    [RPC_METHOD_STAGE_READ] = call_stage_read,
+    [RPC_METHOD_STAGE_LIST] = call_stage_list,
+    [RPC_METHOD_STAGE_DELETE] = call_stage_delete,
     [RPC_METHOD_OPENOCD_COMMAND] = call_openocd_command,
     [RPC_METHOD_EVENTS_SUBSCRIBE] = call_events_subscribe,
     [RPC_METHOD_EVENTS_UNSUBSCRIBE] = call_events_unsubscribe,

@@ -43,6 +43,8 @@ bool method_memory_read_bytes(struct request *request, struct params_memory_read
                               struct err *err);
 bool method_memory_write_bytes(struct request *request, struct params_memory_write_bytes *params,
                                struct err *err);
+bool method_memory_load_image(struct request *request, struct params_memory_load_image *params,
+                              struct err *err);
 bool method_memory_hexdump(struct request *request, struct params_memory_hexdump *params, struct err *err);
 bool method_memory_search(struct request *request, struct params_memory_search *params, struct err *err);
 bool method_memory_dump(struct request *request, struct params_memory_dump *params, struct err *err);
@@ -55,7 +57,20 @@ bool method_flash_banks(struct request *request, struct params_flash_banks *para
 bool method_flash_info(struct request *request, struct params_flash_info *params, struct err *err);
 bool method_flash_write_image(struct request *request, struct params_flash_write_image *params,
                               struct err *err);
+bool method_flash_erase_sector(struct request *request, struct params_flash_erase_sector *params,
+                               struct err *err);
+bool method_flash_erase_all(struct request *request, struct params_flash_erase_all *params, struct err *err);
+bool method_flash_protect(struct request *request, struct params_flash_protect *params, struct err *err);
+bool method_flash_read(struct request *request, struct params_flash_read *params, struct err *err);
+bool method_flash_read_to_file(struct request *request, struct params_flash_read_to_file *params,
+                               struct err *err);
+bool method_flash_write(struct request *request, struct params_flash_write *params, struct err *err);
 bool method_flash_verify(struct request *request, struct params_flash_verify *params, struct err *err);
+bool method_stage_create(struct request *request, struct params_stage_create *params, struct err *err);
+bool method_stage_write(struct request *request, struct params_stage_write *params, struct err *err);
+bool method_stage_read(struct request *request, struct params_stage_read *params, struct err *err);
+bool method_stage_list(struct request *request, struct params_stage_list *params, struct err *err);
+bool method_stage_delete(struct request *request, struct params_stage_delete *params, struct err *err);
 bool method_openocd_command(struct request *request, struct params_openocd_command *params, struct err *err);
 bool method_events_subscribe(struct request *request, struct params_events_subscribe *params,
                              struct err *err);

@@ -22,6 +22,10 @@ static void write_limits(const struct config_limits *limits, struct json_writer 
     json_u64(json, "max_queued_bytes", limits->max_queued_bytes);
     json_u64(json, "max_output_bytes", limits->max_output_bytes);
     json_u64(json, "max_inline_bytes", limits->max_inline_bytes);
+    json_u64(json, "max_stage_bytes", limits->max_stage_bytes);
+    json_u64(json, "max_stages", limits->max_stages);
+    json_u64(json, "stage_expiry_ms", limits->stage_expiry_ms);
+    json_u64(json, "max_image_bytes", limits->max_image_bytes);
     json_u64(json, "max_batch", 64);
     json_u64(json, "max_pattern_bytes", 4096);
     json_u64(json, "max_elements", 65536);
@@ -38,6 +42,10 @@ static void write_features(const struct client *client, struct json_writer *json
     json_text(json, NULL, "target");
     json_text(json, NULL, "events");
     json_text(json, NULL, "operations");
+    json_text(json, NULL, "stage");
+    if (client->server->config->image_root_count > 0) {
+        json_text(json, NULL, "image_from_path");
+    }
     if (client->server->config->dump_root != NULL) {
         json_text(json, NULL, "dump_to_path");
     }

@@ -55,6 +55,32 @@ void write_bank_list(const struct ocd_info *info, struct json_writer *json)
     json_close_array(json);
 }
 
+static void write_protection(struct json_writer *json, enum ocd_protection protection)
+{
+    switch (protection) {
+    case OCD_PROTECTION_OFF:
+        json_bool(json, "protected", false);
+        break;
+    case OCD_PROTECTION_ON:
+        json_bool(json, "protected", true);
+        break;
+    case OCD_PROTECTION_UNKNOWN:
+        json_null(json, "protected");
+        break;
+    }
+}
+
+void write_flash_row(struct json_writer *json, size_t index, const struct ocd_block *block,
+                     enum ocd_protection protection)
+{
+    json_open_object(json, NULL);
+    json_u64(json, "index", index);
+    json_u64(json, "offset", block->offset);
+    json_u64(json, "size", block->size);
+    write_protection(json, protection);
+    json_close_object(json);
+}
+
 static void write_running(const struct op *op, struct json_writer *json)
 {
     const struct request *request = op != NULL && op->state != OP_ENDING ? request_of(op) : NULL;
@@ -70,6 +96,22 @@ static void write_running(const struct op *op, struct json_writer *json)
         operation_write_progress(json, "progress", &op->progress);
     }
     json_close_object(json);
+}
+
+static void write_repairs(const struct repairs *repairs, struct json_writer *json)
+{
+    json_open_array(json, "pending_repairs");
+    list_for_each (node, &repairs->pending) {
+        const struct repair *repair = list_entry(node, struct repair, node);
+        json_open_object(json, NULL);
+        json_text(json, "bank", repair->head.bank);
+        json_address(json, "base", repair->head.base);
+        json_u64(json, "offset", repair->head.sector_offset);
+        json_u64(json, "size", repair->head.sector_size);
+        json_text(json, "since", repair->head.since);
+        json_close_object(json);
+    }
+    json_close_array(json);
 }
 
 void write_board_status(struct board *board, struct json_writer *json)
@@ -90,8 +132,10 @@ void write_board_status(struct board *board, struct json_writer *json)
     write_bank_list(info, json);
     write_running(board_running(board), json);
     json_u64(json, "queued", board_queued(board));
+    write_repairs(board_repairs(board), json);
+    json_text(json, "staging", ocd_files_name(info->files));
     json_open_array(json, "features");
-    if (info->stage_template[0] != '\0') {
+    if (info->files != OCD_FILES_NONE) {
         json_text(json, NULL, "flash_files");
     }
     json_close_array(json);

@@ -12,6 +12,9 @@ void write_target_list(const struct ocd_info *info, struct json_writer *json);
 void write_bank_list(const struct ocd_info *info, struct json_writer *json);
 /* The same members of one bank, into the open object. */
 void write_bank(const struct ocd_bank *bank, struct json_writer *json);
+/* An element of an array of sectors or protection blocks: {index, offset, size, protected} */
+void write_flash_row(struct json_writer *json, size_t index, const struct ocd_block *block,
+                     enum ocd_protection protection);
 /* board.status of one board. */
 void write_board_status(struct board *board, struct json_writer *json);
 

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -26,9 +27,10 @@
 #include "net/loop_event.h"
 #include "net/socket.h"
 
-/* The most that one read takes, and so the most that waits in the buffer while the stream is paused.
- * libevent 2.1 by itself takes no more than 4 KiB. */
+/* The most that one read takes, and so the most that waits in the buffer while the stream is paused. */
 #define READ_SIZE ((size_t)64 * 1024)
+/* As much as libevent 2.1 reads at a time, whatever it is told. */
+#define LIBEVENT_READ_SIZE 4096u
 /* What a peer has sent already is thrown away before a flushed close, up to this much. */
 #define DISCARD_SIZE ((size_t)16 * 1024)
 #define DISCARD_ROUNDS 64
@@ -208,9 +210,35 @@ static void deliver(struct net_stream *stream)
     }
 }
 
+/*
+ * Where libevent has read as much as it can, the rest of what is there is fetched here, which saves four
+ * system calls for each 4 KiB. Never more than is there, so that the end of the stream and errors stay for
+ * libevent to see.
+ */
+static void fetch_more(struct net_stream *stream)
+{
+    struct evbuffer *input = input_of(stream);
+    struct evbuffer_iovec room;
+    size_t have = evbuffer_get_length(input);
+    int fd = bufferevent_getfd(stream->events);
+    int there = 0;
+    if (have < LIBEVENT_READ_SIZE || have >= READ_SIZE || ioctl(fd, FIONREAD, &there) != 0 || there <= 0) {
+        return;
+    }
+    size_t want = (size_t)there < READ_SIZE - have ? (size_t)there : READ_SIZE - have;
+    evbuffer_unfreeze(input, 0); /* the bufferevent lets nobody else add to its buffer */
+    if (evbuffer_reserve_space(input, (ssize_t)want, &room, 1) == 1) {
+        ssize_t got = recv(fd, room.iov_base, want, MSG_DONTWAIT);
+        room.iov_len = got > 0 ? (size_t)got : 0;
+        require(evbuffer_commit_space(input, &room, 1) == 0);
+    }
+    evbuffer_freeze(input, 0);
+}
+
 static void on_readable(struct bufferevent *events, void *context)
 {
     (void)events;
+    fetch_more(context);
     deliver(context);
 }
 

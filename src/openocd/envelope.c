@@ -26,6 +26,8 @@
 /* Nonce, code and three lengths of up to 20 digits each, and the blanks between them. */
 #define HEADER_MAX 128u
 #define PART_COUNT 3u
+/* OpenOCD writes words of about this size to files fastest. */
+#define DATA_PIECE (256u * 1024u)
 /* Memory beyond this is given back once the frame that needed it is done. */
 #define BUFFER_KEPT (4u * 1024u * 1024u)
 
@@ -36,6 +38,10 @@ static const char envelope_notification[] = "type target_";
  * 7" would come back bare. The inner "format {}" keeps the result out of what `capture` returns. */
 static const char envelope_head[] = "apply {s {set l [capture {set c [catch -exit -eval -signal {uplevel #0 "
                                     "$s} r o];format {}}];return \"\\x00";
+/* A list that never was a string runs as it is: nobody parses the data a second time. */
+static const char envelope_head_with_data[] =
+    "apply {{s args} {set l [capture {set c [catch -exit -eval -signal {uplevel #0 [list {*}$s {*}$args]} r "
+    "o];format {}}];return \"\\x00";
 static const char envelope_tail[] =
     " $c [string bytelength $r] [string bytelength $l] [string bytelength $o]:"
     "$r$l$o\"}} ";
@@ -105,18 +111,39 @@ static bool is_nonce(const char *text, size_t length)
     return length > 0 && length < ENVELOPE_NONCE_SIZE;
 }
 
+/* Each piece a word of its own. */
+static void append_data(struct strbuf *out, const struct envelope_data *data)
+{
+    for (size_t done = 0; done < data->size;) {
+        size_t piece = data->size - done < DATA_PIECE ? data->size - done : DATA_PIECE;
+        strbuf_append_byte(out, ' ');
+        tcl_quote(out, (const char *)data->bytes + done, piece);
+        done += piece;
+    }
+}
+
 bool envelope_encode(struct strbuf *out, const char *nonce, const char *script, size_t length)
+{
+    const struct envelope_data none = {.size = 0};
+    return envelope_encode_with_data(out, nonce, script, length, &none);
+}
+
+bool envelope_encode_with_data(struct strbuf *out, const char *nonce, const char *script, size_t length,
+                               const struct envelope_data *data)
 {
     assert(is_nonce(nonce, strlen(nonce)));
     size_t begin = out->length;
-    if (length > ENVELOPE_MAX_COMMAND) {
+    if (length > ENVELOPE_MAX_COMMAND || data->size > ENVELOPE_MAX_COMMAND) {
         return false;
     }
-    strbuf_reserve(out, length + sizeof(envelope_head) + ENVELOPE_NONCE_SIZE + sizeof(envelope_tail));
-    strbuf_append(out, envelope_head, sizeof(envelope_head) - 1);
+    /* Few bytes need more than one: growing once is enough as a rule. */
+    strbuf_reserve(out, length + data->size + data->size / 8 + sizeof(envelope_head_with_data) +
+                            ENVELOPE_NONCE_SIZE + sizeof(envelope_tail));
+    strbuf_append_text(out, data->size > 0 ? envelope_head_with_data : envelope_head);
     strbuf_append_text(out, nonce);
     strbuf_append(out, envelope_tail, sizeof(envelope_tail) - 1);
     tcl_quote(out, script, length);
+    append_data(out, data);
     if (out->length - begin > ENVELOPE_MAX_COMMAND) {
         strbuf_truncate(out, begin);
         return false;

@@ -11,6 +11,19 @@
 
 #define MAX_TARGETS 256u
 
+const char *ocd_files_name(enum ocd_files files)
+{
+    switch (files) {
+    case OCD_FILES_NONE:
+        return "none";
+    case OCD_FILES_LINK:
+        return "link";
+    case OCD_FILES_SHARED:
+        return "shared";
+    }
+    return "none";
+}
+
 void ocd_info_fini(struct ocd_info *info)
 {
     free(info->targets);

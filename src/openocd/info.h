@@ -14,6 +14,13 @@
 
 enum ocd_knowledge { OCD_UNKNOWN, OCD_YES, OCD_NO };
 
+/* How a file for one command gets to OpenOCD and back. */
+enum ocd_files {
+    OCD_FILES_NONE,   /* not at all: it finds no place for one */
+    OCD_FILES_LINK,   /* through the link, into a file that it makes by `stage_template` */
+    OCD_FILES_SHARED, /* through a directory that both see */
+};
+
 struct ocd_target {
     char name[OCD_NAME_SIZE];
     char type[OCD_NAME_SIZE];
@@ -30,9 +37,13 @@ struct ocd_info {
     size_t current_target; /* index; target_count if there are no targets */
     struct ocd_bank *banks;
     size_t bank_count;
+    enum ocd_files files;
     char stage_template[OCD_NAME_SIZE]; /* for `file tempfile` on OpenOCD's host; "" if no directory there
                                            works */
 };
+
+/* As in the protocol: "none", "link", "shared". */
+const char *ocd_files_name(enum ocd_files files);
 
 void ocd_info_fini(struct ocd_info *info);
 /* NULL if there is none; an empty name means the current target. */

@@ -12,7 +12,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/stream.h"
-#include "openocd/tcl.h"
+#include "openocd/share_probe.h"
+#include "openocd/stage_dir.h"
 
 #define CONNECT_LIMIT_MS 5000u
 #define HANDSHAKE_LIMIT_MS 10000u
@@ -25,7 +26,15 @@
 #define STRAY_LIMIT_MS 2000u
 
 /* The handshake's steps, in their order. */
-enum handshake_step { STEP_VERSION, STEP_NOTIFICATIONS, STEP_STAGING, STEP_SURVEY, STEP_COUNT };
+enum handshake_step {
+    STEP_VERSION,
+    STEP_NOTIFICATIONS,
+    STEP_STAGING,
+    STEP_SHARE_READ, /* these two only where there is a directory to share */
+    STEP_SHARE_WRITE,
+    STEP_SURVEY,
+    STEP_COUNT
+};
 
 struct ocd_link {
     struct loop *loop;
@@ -43,6 +52,7 @@ struct ocd_link {
     uint64_t timer_at_us;
     unsigned failures; /* in a row */
     enum handshake_step step;
+    struct share_probe probe;
 
     char nonce[ENVELOPE_NONCE_SIZE]; /* of the command in flight; "" if there is none */
     uint64_t nonce_prefix;
@@ -134,11 +144,12 @@ static void fresh_nonce(struct ocd_link *link)
 }
 
 /* Puts a script on the wire, without touching the state. */
-static bool transmit(struct ocd_link *link, const struct strbuf *script, struct err *err)
+static bool transmit(struct ocd_link *link, const struct strbuf *script, const struct envelope_data *data,
+                     struct err *err)
 {
     struct strbuf command = STRBUF_INIT;
     fresh_nonce(link);
-    if (!envelope_encode(&command, link->nonce, strbuf_text(script), script->length)) {
+    if (!envelope_encode_with_data(&command, link->nonce, strbuf_text(script), script->length, data)) {
         strbuf_fini(&command);
         link->nonce[0] = '\0';
         err_set(err, ERR_LIMIT_EXCEEDED, "the command is longer than the %u bytes that OpenOCD takes",
@@ -170,6 +181,7 @@ static void go_down(struct ocd_link *link, uint64_t retry_ms, const char *reason
     net_stream_close(link->stream);
     link->stream = NULL;
     link->nonce[0] = '\0';
+    share_probe_end(&link->probe);
     set_timer(link, retry_ms);
     set_state(link, OCD_LINK_DOWN, link->last_error);
     if (in_flight) {
@@ -184,38 +196,10 @@ static void fail(struct ocd_link *link, const char *reason)
 
 /* The handshake. */
 
-/*
- * Finds a directory on OpenOCD's host in which it can create files, and answers with the template for them,
- * which holds OpenOCD's process id. What an OpenOCD that was killed in the middle of a command left there is
- * removed: files of processes that are no more, and of nobody else's last hour.
- */
-static void stage_script(const struct ocd_link *link, struct strbuf *script)
-{
-    strbuf_append_text(
-        script,
-        "apply {{dirs} {set n 0; catch {set n [pid]}; foreach d $dirs {set t $d/ocdmux-$n-XXXXXX;"
-        "if {[catch {set p [file tempfile $t]; set f [open $p wb]; $f puts -nonewline ocdmux; $f close;"
-        "file delete -force $p}]} {continue};"
-        "catch {foreach f [glob -nocomplain $d/ocdmux-*-*] {"
-        "if {[regexp {/ocdmux-([0-9]+)-[^/]*$} $f -> q] && ![file exists /proc/$q] &&"
-        "[file mtime $f] < [clock seconds] - 3600} {file delete -force $f}}};"
-        "return $t}; return {}}} ");
-    struct strbuf dirs = STRBUF_INIT;
-    if (link->stage_dir != NULL) {
-        tcl_quote_text(&dirs, link->stage_dir);
-        /* A list of one element, quoted once more as a word. */
-        strbuf_append_text(script, "[list ");
-        strbuf_append(script, dirs.data, dirs.length);
-        strbuf_append_byte(script, ']');
-    } else {
-        strbuf_append_text(script, "{/dev/shm /tmp}");
-    }
-    strbuf_fini(&dirs);
-}
-
 static void handshake_send(struct ocd_link *link)
 {
     struct strbuf script = STRBUF_INIT;
+    const struct envelope_data no_data = {.size = 0};
     struct err err;
     err_reset(&err);
     switch (link->step) {
@@ -226,7 +210,13 @@ static void handshake_send(struct ocd_link *link)
         strbuf_append_text(&script, "tcl_notifications on");
         break;
     case STEP_STAGING:
-        stage_script(link, &script);
+        stage_dir_script(link->stage_dir, link->info.stage_template, &script);
+        break;
+    case STEP_SHARE_READ:
+        share_probe_read_script(&link->probe, &script);
+        break;
+    case STEP_SHARE_WRITE:
+        share_probe_write_script(&link->probe, &script);
         break;
     case STEP_SURVEY:
         ocd_info_survey_script(&script);
@@ -234,7 +224,7 @@ static void handshake_send(struct ocd_link *link)
     case STEP_COUNT:
         break;
     }
-    if (!transmit(link, &script, &err)) {
+    if (!transmit(link, &script, &no_data, &err)) {
         fail(link, err.message);
     }
     strbuf_fini(&script);
@@ -262,19 +252,63 @@ static bool version_is_fit(struct ocd_link *link, const struct ocd_reply *reply)
 
 static void take_stage_dir(struct ocd_link *link, const struct ocd_reply *reply)
 {
-    link->info.stage_template[0] = '\0';
-    if (ocd_reply_ok(reply) && reply->result_length > 0 &&
-        reply->result_length < sizeof link->info.stage_template) {
-        snprintf(link->info.stage_template, sizeof link->info.stage_template, "%s", reply->result);
-    } else {
+    bool found = stage_dir_take(reply, link->info.stage_template, sizeof link->info.stage_template);
+    link->info.files = found ? OCD_FILES_LINK : OCD_FILES_NONE;
+}
+
+/* The step after STEP_STAGING: whether there is anything to find out about a shared directory. */
+static enum handshake_step begin_sharing(struct ocd_link *link)
+{
+    struct err err;
+    err_reset(&err);
+    if (link->probe.dir == NULL) {
+        return STEP_SURVEY;
+    }
+    if (!share_probe_start(&link->probe, &err)) {
+        log_warn("board %s: %s; files go over the link", link->name, err.message);
+        return STEP_SURVEY;
+    }
+    return STEP_SHARE_READ;
+}
+
+static void take_shared(struct ocd_link *link, bool shared)
+{
+    share_probe_end(&link->probe);
+    if (shared) {
+        link->info.files = OCD_FILES_SHARED;
+    }
+}
+
+/* The step after this one. */
+static enum handshake_step take_share_step(struct ocd_link *link, const struct ocd_reply *reply)
+{
+    if (link->step == STEP_SHARE_READ && share_probe_was_read(&link->probe, reply)) {
+        return STEP_SHARE_WRITE;
+    }
+    take_shared(link, link->step == STEP_SHARE_WRITE && share_probe_was_written(&link->probe, reply));
+    return STEP_SURVEY;
+}
+
+static void say_files(const struct ocd_link *link)
+{
+    switch (link->info.files) {
+    case OCD_FILES_NONE:
         log_warn("board %s: OpenOCD finds no directory for temporary files; flash cannot be written",
                  link->name);
+        break;
+    case OCD_FILES_LINK:
+        log_debug("board %s: files go over the link", link->name);
+        break;
+    case OCD_FILES_SHARED:
+        log_debug("board %s: files go through %s", link->name, private_dir_path(link->probe.dir));
+        break;
     }
 }
 
 static void handshake_reply(struct ocd_link *link, const struct ocd_reply *reply)
 {
     struct err err;
+    enum handshake_step next = link->step + 1;
     err_reset(&err);
     switch (link->step) {
     case STEP_VERSION:
@@ -289,6 +323,11 @@ static void handshake_reply(struct ocd_link *link, const struct ocd_reply *reply
         break;
     case STEP_STAGING:
         take_stage_dir(link, reply);
+        next = begin_sharing(link);
+        break;
+    case STEP_SHARE_READ:
+    case STEP_SHARE_WRITE:
+        next = take_share_step(link, reply);
         break;
     case STEP_SURVEY:
         if (!ocd_reply_ok(reply)) {
@@ -307,11 +346,12 @@ static void handshake_reply(struct ocd_link *link, const struct ocd_reply *reply
     case STEP_COUNT:
         break;
     }
-    link->step++;
+    link->step = next;
     if (link->step < STEP_COUNT) {
         handshake_send(link);
         return;
     }
+    say_files(link);
     link->failures = 0;
     loop_timer_cancel(link->timer);
     set_state(link, OCD_LINK_IDLE, NULL);
@@ -485,6 +525,7 @@ struct ocd_link *ocd_link_new(struct loop *loop, const struct net_address *addre
     link->address = *address;
     link->name = xstrdup(options->name);
     link->stage_dir = options->stage_dir != NULL ? xstrdup(options->stage_dir) : NULL;
+    share_probe_init(&link->probe, options->share);
     link->limit_ms = options->limit_ms;
     link->handler = handler;
     link->context = context;
@@ -510,6 +551,7 @@ void ocd_link_free(struct ocd_link *link)
         return;
     }
     net_stream_close(link->stream);
+    share_probe_end(&link->probe);
     loop_timer_free(link->timer);
     loop_bury(link->loop, link->decoder, free_decoder);
     ocd_info_fini(&link->info);
@@ -552,10 +594,10 @@ const char *ocd_link_address(const struct ocd_link *link)
     return link->address.text;
 }
 
-bool ocd_link_send(struct ocd_link *link, const struct strbuf *script, uint32_t limit_ms, bool patient,
-                   struct err *err)
+bool ocd_link_send(struct ocd_link *link, const struct strbuf *script, const struct envelope_data *data,
+                   uint32_t limit_ms, bool patient, struct err *err)
 {
-    if (!transmit(link, script, err)) {
+    if (!transmit(link, script, data, err)) {
         return false;
     }
     set_timer(link, limit_ms > link->limit_ms ? limit_ms : link->limit_ms);

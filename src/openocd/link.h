@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/private_dir.h"
 #include "net/address.h"
 #include "net/loop.h"
 #include "openocd/envelope.h"
@@ -43,9 +44,11 @@ struct ocd_link_handler {
 };
 
 struct ocd_link_options {
-    const char *name;      /* the board's, for the log */
-    const char *stage_dir; /* on OpenOCD's host; NULL: the first of /dev/shm, /tmp that works */
-    uint32_t limit_ms;     /* the longest that a command may take, unless it asks for more */
+    const char *name;          /* the board's, for the log */
+    const char *stage_dir;     /* on OpenOCD's host; NULL: the first of /dev/shm, /tmp that works */
+    struct private_dir *share; /* of the daemon's; the handshake finds out whether OpenOCD sees it too. NULL:
+                                * there is none. Must outlive the link */
+    uint32_t limit_ms;         /* the longest that a command may take, unless it asks for more */
 };
 
 struct ocd_link_counters {
@@ -76,13 +79,14 @@ uint64_t ocd_link_retry_in_ms(const struct ocd_link *link);
 const char *ocd_link_address(const struct ocd_link *link);
 
 /*
- * Sends one script; the link must be IDLE and is BUSY then. `limit_ms` 0 means the link's own. Fails with
+ * Sends one script; the link must be IDLE and is BUSY then. For `data`, which may be none, see
+ * envelope_encode_with_data(). `limit_ms` 0 means the link's own. Fails with
  * limit_exceeded if the script is longer than OpenOCD takes; nothing was sent then. When a frame comes that
  * answers nothing, the true answer gets 2 s more, for it may never come; with `patient` it gets its whole
  * limit.
  */
-bool ocd_link_send(struct ocd_link *link, const struct strbuf *script, uint32_t limit_ms, bool patient,
-                   struct err *err) __attribute__((warn_unused_result));
+bool ocd_link_send(struct ocd_link *link, const struct strbuf *script, const struct envelope_data *data,
+                   uint32_t limit_ms, bool patient, struct err *err) __attribute__((warn_unused_result));
 /* Its owner wants the reply no more: BUSY -> ABANDONED, until the reply comes and is dropped. */
 void ocd_link_abandon(struct ocd_link *link);
 /* Runs the handshake again, from IDLE: for what raw Tcl may have changed. */

@@ -6,28 +6,82 @@
 
 #include "base/hex.h"
 
-/* What stands for a byte inside double quotes; NULL where the byte stands for itself. */
-static const char *const tcl_escapes[256] = {
-    [0x00] = "\\x00", [0x1a] = "\\x1a", ['"'] = "\\\"", ['$'] = "\\$", ['['] = "\\[", ['\\'] = "\\\\",
+/* No escape is longer. */
+#define ESCAPE_MAX 4u
+
+/* What stands for a byte inside double quotes; of length 0 where the byte stands for itself. */
+static const struct {
+    char text[ESCAPE_MAX];
+    uint8_t length;
+} tcl_escapes[256] = {
+    [0x00] = {{'\\', 'x', '0', '0'}, 4},
+    [0x1a] = {{'\\', 'x', '1', 'a'}, 4},
+    ['"'] = {{'\\', '"'}, 2},
+    ['$'] = {{'\\', '$'}, 2},
+    ['['] = {{'\\', '['}, 2},
+    ['\\'] = {{'\\', '\\'}, 2},
 };
+
+/* So much is written at a time, into room for the worst that it may become. */
+#define QUOTE_CHUNK 4096u
+
+/* The high bit of each byte of `word` that is `byte` is set, and perhaps of one above such a byte. */
+static uint64_t mark_byte(uint64_t word, uint8_t byte)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t other = word ^ ones * byte;
+    return (other - ones) & ~other & (ones << 7);
+}
+
+/* Eight bytes, looked at together: most have nothing to escape. The bytes are those of tcl_escapes. */
+static bool word_is_plain(const char *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return (mark_byte(word, 0x00) | mark_byte(word, 0x1a) | mark_byte(word, '"') | mark_byte(word, '$') |
+            mark_byte(word, '[') | mark_byte(word, '\\')) == 0;
+}
+
+/* `place` has room for ESCAPE_MAX bytes for each byte. */
+static char *quote_bytes(char *place, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)bytes[i];
+        if (tcl_escapes[byte].length == 0) {
+            *place++ = bytes[i];
+        } else {
+            memcpy(place, tcl_escapes[byte].text, ESCAPE_MAX);
+            place += tcl_escapes[byte].length;
+        }
+    }
+    return place;
+}
+
+static size_t quote_chunk(char *place, const char *bytes, size_t length)
+{
+    const size_t step = sizeof(uint64_t);
+    char *at = place;
+    size_t i = 0;
+    for (; length - i >= step; i += step) {
+        if (word_is_plain(bytes + i)) {
+            memcpy(at, bytes + i, step);
+            at += step;
+        } else {
+            at = quote_bytes(at, bytes + i, step);
+        }
+    }
+    return (size_t)(quote_bytes(at, bytes + i, length - i) - place);
+}
 
 void tcl_quote(struct strbuf *out, const char *bytes, size_t length)
 {
     strbuf_append_byte(out, '"');
-    size_t begin = 0;
-    for (size_t i = 0; i < length; i++) {
-        const char *escape = tcl_escapes[(unsigned char)bytes[i]];
-        if (escape == NULL) {
-            continue;
-        }
-        if (i > begin) {
-            strbuf_append(out, bytes + begin, i - begin);
-        }
-        strbuf_append_text(out, escape);
-        begin = i + 1;
-    }
-    if (length > begin) {
-        strbuf_append(out, bytes + begin, length - begin);
+    for (size_t done = 0; done < length;) {
+        size_t chunk = length - done < QUOTE_CHUNK ? length - done : QUOTE_CHUNK;
+        size_t before = out->length;
+        char *place = strbuf_extend(out, chunk * ESCAPE_MAX);
+        strbuf_truncate(out, before + quote_chunk(place, bytes + done, chunk));
+        done += chunk;
     }
     strbuf_append_byte(out, '"');
 }

@@ -22,11 +22,11 @@ void flash_geometry_script(struct strbuf *script, unsigned bank)
                    bank, bank);
 }
 
-static bool take_banks(struct ocd_info *info, const struct strbuf *text, struct err *err)
+bool flash_banks_read(struct ocd_info *info, const char *text, size_t length, struct err *err)
 {
     struct ocd_bank *banks = NULL;
     size_t count = 0;
-    if (!ocd_parse_flash_list(strbuf_text(text), text->length, &banks, &count, err)) {
+    if (!ocd_parse_flash_list(text, length, &banks, &count, err)) {
         return false;
     }
     free(info->banks);
@@ -51,7 +51,8 @@ bool flash_geometry_read(struct ocd_info *info, unsigned bank, const char *text,
     if (!ok) {
         err_set(err, ERR_OPENOCD_ERROR, "what OpenOCD says of flash bank %u cannot be read", bank);
     }
-    ok = ok && take_banks(info, &parts[0], err) && flash_bank_check(info, bank, "", err) &&
+    ok = ok && flash_banks_read(info, strbuf_text(&parts[0]), parts[0].length, err) &&
+         flash_bank_check(info, bank, "", err) &&
          ocd_parse_flash_info(strbuf_text(&parts[1]), parts[1].length, &geometry.sectors, err) &&
          ocd_parse_flash_info(strbuf_text(&parts[2]), parts[2].length, &geometry.blocks, err);
     for (size_t i = 0; i < 3; i++) {
@@ -66,12 +67,42 @@ bool flash_geometry_read(struct ocd_info *info, unsigned bank, const char *text,
     return true;
 }
 
+/* OpenOCD 0.12, flash/nor/tcl.c: said where the driver cannot look; what the rows say then is made up. */
+static const char no_check[] = "protection check is not implemented";
+
+static void forget_protection(struct ocd_flash_info *rows)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        rows->blocks[i].protection = OCD_PROTECTION_UNKNOWN;
+    }
+}
+
+bool flash_geometry_take(struct ocd_info *info, unsigned bank, const struct ocd_reply *reply,
+                         struct flash_geometry *ret_geometry, struct err *err)
+{
+    struct flash_geometry geometry;
+    if (!flash_geometry_read(info, bank, reply->result, reply->result_length, &geometry, err)) {
+        return false;
+    }
+    if (memmem(reply->log, reply->log_length, no_check, sizeof no_check - 1) != NULL) {
+        forget_protection(&geometry.sectors);
+        forget_protection(&geometry.blocks);
+    }
+    *ret_geometry = geometry;
+    return true;
+}
+
 enum ocd_protection flash_sector_protection(const struct flash_geometry *geometry, size_t sector)
 {
     const struct ocd_block *self = &geometry->sectors.blocks[sector];
     enum ocd_protection sum = OCD_PROTECTION_UNKNOWN;
     bool first = true;
 
+    /* Where the driver has no blocks of its own, the rows are the sectors. */
+    if (sector < geometry->blocks.count && geometry->blocks.blocks[sector].offset == self->offset &&
+        geometry->blocks.blocks[sector].size == self->size) {
+        return geometry->blocks.blocks[sector].protection;
+    }
     for (size_t i = 0; i < geometry->blocks.count; i++) {
         const struct ocd_block *block = &geometry->blocks.blocks[i];
         if (block->offset + block->size <= self->offset || self->offset + self->size <= block->offset) {
@@ -86,6 +117,29 @@ enum ocd_protection flash_sector_protection(const struct flash_geometry *geometr
         first = false;
     }
     return sum;
+}
+
+bool flash_sectors_check(const struct flash_geometry *geometry, size_t first, size_t last, struct err *err)
+{
+    const struct ocd_bank *bank = &geometry->bank;
+    size_t count = geometry->sectors.count;
+    if (count > 0 && last >= count) {
+        err_set(err, ERR_INVALID_RANGE,
+                "last: sector %zu of flash bank %u does not exist: the last one is %zu", last, bank->index,
+                count - 1);
+        err_add_integer(err, "bank", bank->index);
+        err_add_integer(err, "last", count - 1);
+        return false;
+    }
+    for (size_t i = first; i <= last; i++) {
+        if (count == 0 || geometry->sectors.blocks[i].size == 0) {
+            err_set(err, ERR_FLASH_ERROR, "flash bank %u has no sectors, or impossible ones", bank->index);
+            err_add_text(err, "reason", "driver");
+            err_add_integer(err, "bank", bank->index);
+            return false;
+        }
+    }
+    return true;
 }
 
 size_t flash_sector_at(const struct flash_geometry *geometry, uint64_t offset)
@@ -116,6 +170,16 @@ bool flash_bank_check(const struct ocd_info *info, uint64_t bank, const char *ta
     return true;
 }
 
+bool flash_beyond_bank(unsigned bank, uint64_t offset, uint64_t size, struct err *err)
+{
+    err_set(err, ERR_INVALID_RANGE,
+            "offset: %" PRIu64 " bytes at offset 0x%" PRIx64 " reach beyond flash bank %u", size, offset,
+            bank);
+    err_add_integer(err, "bank", bank);
+    err_add_integer(err, "size", size);
+    return false;
+}
+
 static enum op_verdict info_send(struct op *op, const struct op_context *context, struct op_command *command,
                                  struct err *err)
 {
@@ -137,8 +201,7 @@ static enum op_verdict info_reply(struct op *op, const struct op_context *contex
         op_add_driver_reason(err);
         return OP_FAILED;
     }
-    bool ok = flash_geometry_read(context->info, self->bank, reply->result, reply->result_length,
-                                  &self->geometry, err);
+    bool ok = flash_geometry_take(context->info, self->bank, reply, &self->geometry, err);
     return ok ? OP_DONE : OP_FAILED;
 }
 
@@ -160,7 +223,24 @@ struct op *flash_info_new(unsigned bank)
     return &self->op;
 }
 
+bool flash_banks_are_known(const struct ocd_info *info)
+{
+    for (size_t i = 0; i < info->bank_count; i++) {
+        if (info->banks[i].size == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* A bank that cannot be probed now (a target that does not answer) is listed all the same, with size 0. */
+void flash_banks_script(struct strbuf *script)
+{
+    strbuf_append_text(script,
+                       "apply {{} {set i 0; foreach b [flash list] {"
+                       "if {[dict get $b size] == 0} {catch {flash probe $i}}; incr i}; flash list}}");
+}
+
 static enum op_verdict banks_send(struct op *op, const struct op_context *context, struct op_command *command,
                                   struct err *err)
 {
@@ -168,24 +248,18 @@ static enum op_verdict banks_send(struct op *op, const struct op_context *contex
     (void)context;
     (void)err;
     command->repeatable = true;
-    strbuf_append_text(&command->script,
-                       "apply {{} {set i 0; foreach b [flash list] {"
-                       "if {[dict get $b size] == 0} {catch {flash probe $i}}; incr i}; flash list}}");
+    flash_banks_script(&command->script);
     return OP_SEND;
 }
 
 static enum op_verdict banks_reply(struct op *op, const struct op_context *context,
                                    const struct ocd_reply *reply, struct err *err)
 {
-    struct strbuf text = STRBUF_INIT;
     (void)op;
     if (!ocd_reply_ok(reply)) {
         return op_fail_openocd(reply, err, ERR_FLASH_ERROR, "cannot list the flash banks");
     }
-    strbuf_append(&text, reply->result, reply->result_length);
-    bool ok = take_banks(context->info, &text, err);
-    strbuf_fini(&text);
-    return ok ? OP_DONE : OP_FAILED;
+    return flash_banks_read(context->info, reply->result, reply->result_length, err) ? OP_DONE : OP_FAILED;
 }
 
 static void free_banks(struct op *op)

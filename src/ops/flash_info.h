@@ -19,9 +19,24 @@ void flash_geometry_script(struct strbuf *script, unsigned bank);
 bool flash_geometry_read(struct ocd_info *info, unsigned bank, const char *text, size_t length,
                          struct flash_geometry *ret_geometry, struct err *err)
     __attribute__((warn_unused_result));
+/*
+ * The same, from the whole reply: where OpenOCD says in its log that the driver cannot look at the
+ * protection, that of every row is UNKNOWN. (Such drivers fill the rows with a guess; lpc2000 guesses
+ * "protected".)
+ */
+bool flash_geometry_take(struct ocd_info *info, unsigned bank, const struct ocd_reply *reply,
+                         struct flash_geometry *ret_geometry, struct err *err)
+    __attribute__((warn_unused_result));
 /* The protection of the sector: that of the blocks over it (ON if one of them is, UNKNOWN if one is not
  * known). */
 enum ocd_protection flash_sector_protection(const struct flash_geometry *geometry, size_t sector);
+/*
+ * Whether sectors `first` to `last` are there, of one byte or more. (They may lie behind the bank's size: fm4
+ * has such.) Fails with invalid_range, whose detail `last` is the bank's last sector, or flash_error where
+ * OpenOCD's own text makes no sense.
+ */
+bool flash_sectors_check(const struct flash_geometry *geometry, size_t first, size_t last, struct err *err)
+    __attribute__((warn_unused_result));
 /* The index of the sector that holds `offset`; sectors.count if none does. */
 size_t flash_sector_at(const struct flash_geometry *geometry, uint64_t offset);
 
@@ -33,6 +48,14 @@ struct flash_info_op {
 
 struct op *flash_info_new(unsigned bank);
 
+/* Whether the size of every bank is known: some drivers tell it only after a probe. */
+bool flash_banks_are_known(const struct ocd_info *info);
+/* A script that probes the banks whose size is not known, as far as that works, and lists them all. */
+void flash_banks_script(struct strbuf *script);
+/* Brings `info` up to date with its answer. Fails with openocd_error. */
+bool flash_banks_read(struct ocd_info *info, const char *text, size_t length, struct err *err)
+    __attribute__((warn_unused_result));
+
 /* Lists the banks anew into op_context.info, probing those whose size is not known yet as far as that works.
  */
 struct op *flash_banks_new(void);
@@ -43,5 +66,8 @@ struct op *flash_banks_new(void);
  */
 bool flash_bank_check(const struct ocd_info *info, uint64_t bank, const char *target, struct err *err)
     __attribute__((warn_unused_result));
+
+/* invalid_range: `size` bytes at `offset` reach beyond the bank. Returns false. */
+bool flash_beyond_bank(unsigned bank, uint64_t offset, uint64_t size, struct err *err);
 
 #endif

@@ -23,6 +23,7 @@
 #include "base/strbuf.h"
 #include "openocd/envelope.h"
 #include "openocd/info.h"
+#include "ops/keeper.h"
 
 enum op_verdict {
     OP_SEND,   /* from `send` only: the command is ready */
@@ -32,13 +33,35 @@ enum op_verdict {
     OP_FAILED, /* ended with the error in `err` */
 };
 
+/*
+ * A command may need a file on OpenOCD's host: then the script finds its absolute path in the Tcl variable
+ * `p`. The runner makes the file, in the way that works for this OpenOCD (a directory that both see, or Jim
+ * Tcl's file commands over the link), and removes it, however the command ends. Where no way works
+ * (context->info->files) the operation fails with stage_error, before anything of the command is sent; where
+ * the file cannot be made or fetched the operation fails with stage_error too, after one more try, and its
+ * `reply` is not called.
+ */
+enum op_file {
+    OP_FILE_NONE,
+    OP_FILE_PUT, /* `file_bytes` are in it when the script runs; the reply is the script's own */
+    OP_FILE_GET, /* what the script leaves in it becomes the reply's result, if the script succeeds */
+};
+
+/* What one command may carry through a file, whichever way it takes: quoted twice over a byte may take five
+ * on the link, and a command of OpenOCD's has a longest length. */
+#define OP_FILE_MOST_BYTES (512u * 1024u)
+
 /* What `send` fills. */
 struct op_command {
     struct strbuf script; /* empty when `send` is called */
-    uint64_t bytes;       /* of data that it moves: for learning how fast the target is; 0: does not count */
-    bool changes;         /* changes the board */
-    bool repeatable;      /* may be sent a second time if the link is lost before the answer */
-    uint32_t limit_ms;    /* the command may take longer than the link's limit; 0: it may not */
+    enum op_file file;
+    const uint8_t *file_bytes;  /* PUT: the operation's own, until the reply */
+    uint64_t file_size;         /* PUT: their number, at most OP_FILE_MOST_BYTES */
+    const char *current_target; /* runs with this target as OpenOCD's current one; NULL: whichever is */
+    uint64_t bytes;    /* of data that it moves: for learning how fast the target is; 0: does not count */
+    bool changes;      /* changes the board */
+    bool repeatable;   /* may be sent a second time if the link is lost before the answer */
+    uint32_t limit_ms; /* the command may take longer than the link's limit; 0: it may not */
 };
 
 /* What the runner hands to each step. */
@@ -48,6 +71,7 @@ struct op_context {
         *target;     /* the operation's target; NULL where the operation names none and there is none */
     uint64_t budget; /* bytes that the command should move at the most, the same for `send` and its `reply` */
     uint64_t now_us;
+    const struct op_keeper *keeper; /* of what an erase would lose */
 };
 
 struct op;
@@ -129,6 +153,7 @@ struct op {
     uint64_t last_change;    /* the same, at the last reply */
     bool sent_change;        /* a command that changes the board was sent */
     bool retried;            /* the command in flight is the second try */
+    bool refiled;            /* the same, because its file could not be made or fetched */
     bool cancel_asked;
     bool detached; /* goes on without its client */
 };

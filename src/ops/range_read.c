@@ -1,4 +1,5 @@
-/* The range reader: one step that repeats until the range is through. */
+/* The range reader: one step that repeats until the range is through; before it, where the range ends with
+ * its bank, one that learns the bank's size. */
 #include "ops/range_read.h"
 
 #include <inttypes.h>
@@ -15,7 +16,6 @@
  * ms. */
 #define FIRST_BYTES 1024u
 #define COMMAND_MS 50u
-#define FILE_MOST_BYTES (1024u * 1024u)
 /* From here on a file costs less than the text of `read_memory`: OpenOCD formats no numbers, and nobody
  * parses them. */
 #define FILE_FROM_BYTES 512u
@@ -23,6 +23,8 @@
 #define OPENOCD_PIECE_BYTES 4096u
 /* No access is wider. */
 #define WIDEST_BYTES 8u
+
+enum { STEP_READ, STEP_SIZE };
 
 static uint64_t at(const struct range_read *read)
 {
@@ -43,8 +45,8 @@ static uint64_t next_file_size(const struct range_read *read, uint64_t budget)
     uint64_t left = read->size - read->done;
     uint64_t pieces = (budget + OPENOCD_PIECE_BYTES / 2) / OPENOCD_PIECE_BYTES;
     uint64_t most = pieces > 0 ? pieces * OPENOCD_PIECE_BYTES : budget;
-    if (most > FILE_MOST_BYTES) {
-        most = FILE_MOST_BYTES;
+    if (most > OP_FILE_MOST_BYTES) {
+        most = OP_FILE_MOST_BYTES;
     }
     if (left <= most) {
         return left;
@@ -61,7 +63,7 @@ static uint64_t next_file_size(const struct range_read *read, uint64_t budget)
 static bool uses_file(const struct range_read *read, const struct op_context *context)
 {
     return read->from_flash ||
-           (!read->physical && !read->file_failed && context->info->stage_template[0] != '\0' &&
+           (!read->physical && !read->file_failed && context->info->files != OCD_FILES_NONE &&
             next_file_size(read, context->budget) >= FILE_FROM_BYTES);
 }
 
@@ -81,34 +83,20 @@ static unsigned widest(const struct ocd_target *target)
 
 static void send_file(struct range_read *read, const struct op_context *context, struct op_command *command)
 {
-    struct strbuf body = STRBUF_INIT;
-    struct strbuf script = STRBUF_INIT;
     command->bytes = next_file_size(read, context->budget);
+    command->file = OP_FILE_GET;
     if (read->from_flash) {
-        strbuf_appendf(&body, "flash read_bank %u $p 0x%" PRIx64 " 0x%" PRIx64 "; ", read->bank, at(read),
-                       command->bytes);
-    } else {
-        strbuf_appendf(&body, "dump_image $p 0x%" PRIx64 " 0x%" PRIx64 "; ", at(read), command->bytes);
+        strbuf_appendf(&command->script, "flash read_bank %u $p 0x%" PRIx64 " 0x%" PRIx64, read->bank,
+                       at(read), command->bytes);
+        return;
     }
-    script_drain_file(&body);
-    script_with_file(&script, context->info, body.data, body.length);
-    if (read->from_flash) {
-        strbuf_append(&command->script, script.data, script.length);
-    } else {
-        script_on_target(&command->script, context->info, context->target->name, strbuf_text(&script));
-    }
-    strbuf_fini(&script);
-    strbuf_fini(&body);
+    command->current_target = context->target->name;
+    strbuf_appendf(&command->script, "dump_image $p 0x%" PRIx64 " 0x%" PRIx64, at(read), command->bytes);
 }
 
 static bool beyond_bank(const struct range_read *read, struct err *err)
 {
-    err_set(err, ERR_INVALID_RANGE,
-            "offset: %" PRIu64 " bytes at offset 0x%" PRIx64 " reach beyond flash bank %u", read->size,
-            read->address, read->bank);
-    err_add_integer(err, "bank", read->bank);
-    err_add_integer(err, "size", read->size);
-    return false;
+    return flash_beyond_bank(read->bank, read->address, read->size, err);
 }
 
 /* Before it was probed a bank has size 0: then OpenOCD, which probes it now, says whether the range fits. */
@@ -126,11 +114,6 @@ static enum op_verdict read_send(struct op *op, const struct op_context *context
     struct range_read *read = (struct range_read *)op;
     command->repeatable = true;
     if (read->from_flash) {
-        if (context->info->stage_template[0] == '\0') {
-            err_set(err, ERR_OPENOCD_ERROR,
-                    "OpenOCD has no directory for the temporary files that reading flash takes");
-            return OP_FAILED;
-        }
         if (!flash_bank_check(context->info, read->bank, op->target, err) ||
             !check_bank_range(read, context, err)) {
             return OP_FAILED;
@@ -272,6 +255,50 @@ static enum op_verdict read_reply(struct op *op, const struct op_context *contex
     return deliver(read, bytes, length, err);
 }
 
+/* The rest of a bank. */
+
+static enum op_verdict size_send(struct op *op, const struct op_context *context, struct op_command *command,
+                                 struct err *err)
+{
+    const struct range_read *read = (const struct range_read *)op;
+    if (!flash_bank_check(context->info, read->bank, op->target, err)) {
+        return OP_FAILED;
+    }
+    command->repeatable = true;
+    flash_geometry_script(&command->script, read->bank);
+    return OP_SEND;
+}
+
+static enum op_verdict size_reply(struct op *op, const struct op_context *context,
+                                  const struct ocd_reply *reply, struct err *err)
+{
+    struct range_read *read = (struct range_read *)op;
+    struct flash_geometry geometry;
+    if (!ocd_reply_ok(reply)) {
+        op_fail_openocd(reply, err, ERR_FLASH_ERROR, "cannot look at flash bank %u", read->bank);
+        op_add_driver_reason(err);
+        return OP_FAILED;
+    }
+    if (!flash_geometry_read(context->info, read->bank, reply->result, reply->result_length, &geometry,
+                             err)) {
+        return OP_FAILED;
+    }
+    uint64_t bank_size = geometry.bank.size;
+    flash_geometry_fini(&geometry);
+    if (read->address >= bank_size) {
+        err_set(err, ERR_INVALID_RANGE, "offset: flash bank %u ends at 0x%" PRIx64, read->bank, bank_size);
+        err_add_integer(err, "bank", read->bank);
+        err_add_integer(err, "size", bank_size);
+        return OP_FAILED;
+    }
+    read->size = bank_size - read->address;
+    op_progress_set(op, read->phase, 0, read->size, "bytes");
+    if (read->consumer->sized != NULL && !read->consumer->sized(read->consumer_context, read->size, err)) {
+        return OP_FAILED;
+    }
+    return op_go(op, STEP_READ);
+}
+
 static void describe(const struct op *op, struct err *err)
 {
     op_describe_progress(err, &op->progress);
@@ -285,7 +312,10 @@ static void free_read(struct op *op)
     free(read);
 }
 
-static const struct op_step steps[] = {{"read", read_send, read_reply}};
+static const struct op_step steps[] = {
+    [STEP_READ] = {"read", read_send, read_reply},
+    [STEP_SIZE] = {"size", size_send, size_reply},
+};
 
 static const struct op_class memory_class = {
     .name = "read",
@@ -320,10 +350,11 @@ struct op *range_read_new(const struct range_read_source *source, const char *ph
     read->consumer_context = take_context;
     read->phase = phase;
     read->address = source->address;
-    read->size = source->size;
+    read->size = source->to_end ? 0 : source->size;
+    read->op.step = source->to_end ? STEP_SIZE : STEP_READ;
     read->physical = source->physical;
     read->from_flash = source->from_flash;
     read->bank = source->bank;
-    op_progress_set(&read->op, phase, 0, source->size, "bytes");
+    op_progress_set(&read->op, phase, 0, read->size, "bytes");
     return &read->op;
 }

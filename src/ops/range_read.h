@@ -18,6 +18,8 @@ struct range_consumer {
     /* All was read (or was enough). False fails the operation. May be NULL. */
     bool (*finish)(void *context, struct err *err);
     void (*free)(void *context);
+    /* With `to_end` alone, once, before the first take(): how many bytes there will be. May be NULL. */
+    bool (*sized)(void *context, uint64_t size, struct err *err);
 };
 
 struct range_read {
@@ -26,7 +28,7 @@ struct range_read {
     void *consumer_context;
     const char *phase;
     uint64_t address; /* memory: first byte; flash: offset in the bank */
-    uint64_t size;
+    uint64_t size;    /* 0 while it is not known */
     uint64_t done;
     bool physical;
     bool from_flash;
@@ -40,7 +42,8 @@ struct range_read {
 struct range_read_source {
     const char *target; /* memory */
     uint64_t address;
-    uint64_t size; /* 1 or more */
+    uint64_t size; /* 1 or more; not read with `to_end` */
+    bool to_end;   /* flash: up to the end of the bank, which is probed first */
     bool physical;
     bool consistent;
     bool from_flash; /* `address` is an offset in `bank` then */

@@ -69,29 +69,3 @@ void script_on_target(struct strbuf *script, const struct ocd_info *info, const 
     strbuf_append_byte(script, ' ');
     tcl_quote_text(script, body);
 }
-
-/*
- * `return -code` inside a procedure makes the call end with that code, so that OpenOCD's own code survives
- * the cleaning up. Nothing stays behind in OpenOCD's global variables.
- */
-void script_with_file(struct strbuf *script, const struct ocd_info *info, const char *body, size_t length)
-{
-    strbuf_append_text(
-        script, "apply {{t s} {set p [file tempfile $t]; set c [catch $s r]; catch {file delete -force $p};"
-                "return -code $c $r}} ");
-    tcl_quote_text(script, info->stage_template);
-    strbuf_append_byte(script, ' ');
-    tcl_quote(script, body, length);
-}
-
-void script_fill_file(struct strbuf *body, const uint8_t *bytes, size_t length)
-{
-    strbuf_append_text(body, "set f [open $p wb]; $f puts -nonewline ");
-    tcl_quote(body, (const char *)bytes, length);
-    strbuf_append_text(body, "; $f close; ");
-}
-
-void script_drain_file(struct strbuf *body)
-{
-    strbuf_append_text(body, "set f [open $p rb]; set d [$f read]; $f close; set d");
-}

@@ -29,6 +29,7 @@ enum rpc_method_index {
     RPC_METHOD_MEMORY_WRITE_U64,
     RPC_METHOD_MEMORY_READ_BYTES,
     RPC_METHOD_MEMORY_WRITE_BYTES,
+    RPC_METHOD_MEMORY_LOAD_IMAGE,
     RPC_METHOD_MEMORY_HEXDUMP,
     RPC_METHOD_MEMORY_SEARCH,
     RPC_METHOD_MEMORY_DUMP,
@@ -40,13 +41,24 @@ enum rpc_method_index {
     RPC_METHOD_FLASH_BANKS,
     RPC_METHOD_FLASH_INFO,
     RPC_METHOD_FLASH_WRITE_IMAGE,
+    RPC_METHOD_FLASH_ERASE_SECTOR,
+    RPC_METHOD_FLASH_ERASE_ALL,
+    RPC_METHOD_FLASH_PROTECT,
+    RPC_METHOD_FLASH_READ,
+    RPC_METHOD_FLASH_READ_TO_FILE,
+    RPC_METHOD_FLASH_WRITE,
     RPC_METHOD_FLASH_VERIFY,
+    RPC_METHOD_STAGE_CREATE,
+    RPC_METHOD_STAGE_WRITE,
+    RPC_METHOD_STAGE_READ,
+    RPC_METHOD_STAGE_LIST,
+    RPC_METHOD_STAGE_DELETE,
     RPC_METHOD_OPENOCD_COMMAND,
     RPC_METHOD_EVENTS_SUBSCRIBE,
     RPC_METHOD_EVENTS_UNSUBSCRIBE,
 };
 
-#define RPC_METHOD_COUNT 35u
+#define RPC_METHOD_COUNT 47u
 
 /* In the order of enum rpc_method_index. */
 extern const struct rpc_method rpc_methods[RPC_METHOD_COUNT];
@@ -58,6 +70,15 @@ extern const struct rpc_param rpc_common_params[RPC_COMMON_PARAM_COUNT];
 enum rpc_encoding {
     RPC_ENCODING_BASE64,
     RPC_ENCODING_HEX,
+};
+
+enum rpc_image_format_choice {
+    RPC_IMAGE_FORMAT_CHOICE_AUTO,
+    RPC_IMAGE_FORMAT_CHOICE_BIN,
+    RPC_IMAGE_FORMAT_CHOICE_IHEX,
+    RPC_IMAGE_FORMAT_CHOICE_SREC,
+    RPC_IMAGE_FORMAT_CHOICE_ELF,
+    RPC_IMAGE_FORMAT_CHOICE_UF2,
 };
 
 enum rpc_topic {
@@ -201,9 +222,32 @@ struct params_memory_read_bytes {
 struct params_memory_write_bytes {
     struct rpc_common common;
     uint64_t address;
+    struct rpc_text stage;
     struct rpc_bytes data;
     int encoding; /* enum rpc_encoding */
     bool physical;
+};
+
+enum params_memory_load_image_prepare {
+    PARAMS_MEMORY_LOAD_IMAGE_PREPARE_NONE,
+    PARAMS_MEMORY_LOAD_IMAGE_PREPARE_HALT,
+    PARAMS_MEMORY_LOAD_IMAGE_PREPARE_RESET_HALT,
+    PARAMS_MEMORY_LOAD_IMAGE_PREPARE_RESET_INIT,
+};
+
+/* memory.load_image */
+struct params_memory_load_image {
+    struct rpc_common common;
+    struct rpc_text stage;
+    struct rpc_text path;
+    struct rpc_bytes data;
+    int encoding; /* enum rpc_encoding */
+    int format;   /* enum rpc_image_format_choice */
+    bool format_given;
+    uint64_t address;
+    bool address_given;
+    bool verify;
+    int prepare; /* enum params_memory_load_image_prepare */
 };
 
 /* memory.hexdump */
@@ -285,12 +329,9 @@ struct params_flash_info {
     uint64_t bank;
 };
 
-enum params_flash_write_image_format {
-    PARAMS_FLASH_WRITE_IMAGE_FORMAT_BIN,
-};
-
 enum params_flash_write_image_mode {
     PARAMS_FLASH_WRITE_IMAGE_MODE_FULL,
+    PARAMS_FLASH_WRITE_IMAGE_MODE_CHANGED,
 };
 
 enum params_flash_write_image_prepare {
@@ -309,27 +350,125 @@ enum params_flash_write_image_reset {
 /* flash.write_image */
 struct params_flash_write_image {
     struct rpc_common common;
+    struct rpc_text stage;
+    struct rpc_text path;
     struct rpc_bytes data;
     int encoding; /* enum rpc_encoding */
-    int format;   /* enum params_flash_write_image_format */
+    int format;   /* enum rpc_image_format_choice */
+    bool format_given;
     uint64_t address;
     bool address_given;
     bool erase;
     bool verify;
-    int mode;    /* enum params_flash_write_image_mode */
+    bool unlock;
+    int mode; /* enum params_flash_write_image_mode */
+    bool mode_given;
     int prepare; /* enum params_flash_write_image_prepare */
     int reset;   /* enum params_flash_write_image_reset */
     bool detach;
+};
+
+/* flash.erase_sector */
+struct params_flash_erase_sector {
+    struct rpc_common common;
+    uint64_t bank;
+    uint64_t first;
+    uint64_t last;
+};
+
+/* flash.erase_all */
+struct params_flash_erase_all {
+    struct rpc_common common;
+    uint64_t bank;
+};
+
+/* flash.protect */
+struct params_flash_protect {
+    struct rpc_common common;
+    uint64_t bank;
+    uint64_t first;
+    uint64_t last;
+    bool on;
+};
+
+/* flash.read */
+struct params_flash_read {
+    struct rpc_common common;
+    uint64_t bank;
+    uint64_t offset;
+    uint64_t size;
+    bool stream;
+    int encoding; /* enum rpc_encoding */
+    bool consistent;
+};
+
+/* flash.read_to_file */
+struct params_flash_read_to_file {
+    struct rpc_common common;
+    uint64_t bank;
+    uint64_t offset;
+    uint64_t size;
+    bool size_given;
+    struct rpc_text path;
+    bool consistent;
+};
+
+/* flash.write */
+struct params_flash_write {
+    struct rpc_common common;
+    uint64_t bank;
+    uint64_t offset;
+    struct rpc_text stage;
+    struct rpc_bytes data;
+    int encoding; /* enum rpc_encoding */
+    bool erase;
 };
 
 /* flash.verify */
 struct params_flash_verify {
     struct rpc_common common;
     uint64_t bank;
+    struct rpc_text stage;
+    struct rpc_text path;
     struct rpc_bytes data;
     int encoding; /* enum rpc_encoding */
+    int format;   /* enum rpc_image_format_choice */
+    bool format_given;
     uint64_t offset;
     bool consistent;
+};
+
+/* stage.create */
+struct params_stage_create {
+    struct rpc_text name;
+    uint64_t size;
+    struct rpc_text sha256;
+};
+
+/* stage.write */
+struct params_stage_write {
+    struct rpc_text stage;
+    uint64_t offset;
+    struct rpc_bytes data;
+    int encoding; /* enum rpc_encoding */
+};
+
+/* stage.read */
+struct params_stage_read {
+    struct rpc_text stage;
+    uint64_t offset;
+    uint64_t size;
+    int encoding; /* enum rpc_encoding */
+};
+
+/* stage.list */
+struct params_stage_list {
+    char nothing; /* takes no parameters */
+};
+
+/* stage.delete */
+struct params_stage_delete {
+    struct rpc_text stage;
 };
 
 /* openocd.command */

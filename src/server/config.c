@@ -2,6 +2,7 @@
 #include "server/config.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,11 @@ void config_init(struct config *config)
         .max_inline_bytes = 4u * 1024u * 1024u,
         .max_clients = 4096,
         .slow_reader_ms = 30000,
+        .max_stage_bytes = 256u * 1024u * 1024u,
+        .max_total_stage_bytes = 1024u * 1024u * 1024u,
+        .max_stages = 256,
+        .stage_expiry_ms = 3600000,
+        .max_image_bytes = 64u * 1024u * 1024u,
     };
 }
 
@@ -37,7 +43,15 @@ void config_fini(struct config *config)
     for (size_t i = 0; i < config->board_count; i++) {
         free(config->boards[i].stage_dir);
     }
+    for (size_t i = 0; i < config->image_root_count; i++) {
+        free(config->image_roots[i]);
+    }
     free(config->dump_root);
+    free(config->share_dir);
+    free(config->share_group);
+    free(config->stage_root);
+    free(config->stage_group);
+    free(config->state_dir);
     memset(config, 0, sizeof *config);
 }
 
@@ -91,6 +105,15 @@ bool config_add_listener(struct config *config, const char *url, struct err *err
         return false;
     }
     config->listeners[config->listener_count++] = address;
+    return true;
+}
+
+bool config_add_image_root(struct config *config, const char *path, struct err *err)
+{
+    if (config->image_root_count == CONFIG_MAX_IMAGE_ROOTS) {
+        return err_set(err, ERR_INVALID_PARAMS, "more than %u image roots", CONFIG_MAX_IMAGE_ROOTS);
+    }
+    config->image_roots[config->image_root_count++] = xstrdup(path);
     return true;
 }
 
@@ -298,15 +321,13 @@ static bool take_listeners(struct config *config, struct json_span root, const c
 
 static bool take_limits(struct config *config, struct json_span root, const char *path, struct err *err)
 {
-    static const char *const members[] = {"max_line_bytes",
-                                          "max_in_flight",
-                                          "max_queued_bytes",
-                                          "max_total_queued_bytes",
-                                          "max_output_bytes",
-                                          "max_inline_bytes",
-                                          "max_clients",
-                                          "slow_reader_ms",
-                                          NULL};
+    static const char *const members[] = {"max_line_bytes",   "max_in_flight",
+                                          "max_queued_bytes", "max_total_queued_bytes",
+                                          "max_output_bytes", "max_inline_bytes",
+                                          "max_clients",      "slow_reader_ms",
+                                          "max_stage_bytes",  "max_total_stage_bytes",
+                                          "max_stages",       "stage_expiry_ms",
+                                          "max_image_bytes",  NULL};
     struct config_limits *limits = &config->limits;
     struct number numbers[] = {
         {"max_line_bytes", &limits->max_line_bytes, 1024, 64u << 20},
@@ -317,6 +338,11 @@ static bool take_limits(struct config *config, struct json_span root, const char
         {"max_inline_bytes", &limits->max_inline_bytes, 1, 16u << 20},
         {"max_clients", &limits->max_clients, 1, 100000},
         {"slow_reader_ms", &limits->slow_reader_ms, 100, 3600000},
+        {"max_stage_bytes", &limits->max_stage_bytes, 1, 1ull << 40},
+        {"max_total_stage_bytes", &limits->max_total_stage_bytes, 1, 1ull << 40},
+        {"max_stages", &limits->max_stages, 1, 10000},
+        {"stage_expiry_ms", &limits->stage_expiry_ms, 100, 604800000},
+        {"max_image_bytes", &limits->max_image_bytes, 1, 1u << 30},
     };
     struct json_span object;
     if (!json_find_member(root, "limits", &object)) {
@@ -350,22 +376,108 @@ static bool take_words(struct config *config, struct json_span root, const char 
     return ok;
 }
 
-static bool take_root(struct config *config, struct json_span root, const char *path, struct err *err)
+/* Replaces `*text`, where the member is there. */
+static bool replace_text(struct json_span root, const char *name, char **text, const char *path,
+                         struct err *err)
 {
-    static const char *const members[] = {"boards",   "listen",    "dump_root", "anonymous_role",
-                                          "insecure", "log_level", "limits",    NULL};
-    char *dump_root = NULL;
-    if (!check_members(root, members, path, "", err) || !take_boards(config, root, path, err) ||
-        !take_listeners(config, root, path, err) || !take_limits(config, root, path, err) ||
-        !take_bool(root, "insecure", &config->insecure, path, err) || !take_words(config, root, path, err) ||
-        !take_text(root, "dump_root", &dump_root, path, "", err)) {
+    char *value = NULL;
+    if (!take_text(root, name, &value, path, "", err)) {
         return false;
     }
-    if (dump_root != NULL) {
-        free(config->dump_root);
-        config->dump_root = dump_root;
+    if (value != NULL) {
+        free(*text);
+        *text = value;
     }
     return true;
+}
+
+/* What can be seen of it without looking at the file system. */
+static bool check_share(const struct config *config, struct err *err)
+{
+    const char *dir = config->share_dir;
+    if (dir != NULL && dir[0] != '/' && strcmp(dir, CONFIG_NO_SHARE) != 0) {
+        return err_set(err, ERR_INVALID_PARAMS,
+                       "share_dir: must be an absolute path or \"" CONFIG_NO_SHARE "\"");
+    }
+    return true;
+}
+
+/* systemd says where; else where the XDG base directory specification puts the state of a user's programs. */
+static char *find_state_dir(void)
+{
+    const char *given = getenv("STATE_DIRECTORY");
+    const char *xdg = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    struct strbuf path = STRBUF_INIT;
+    if (given != NULL && given[0] == '/') {
+        return xstrndup(given, strcspn(given, ":"));
+    }
+    if (xdg != NULL && xdg[0] == '/') {
+        strbuf_appendf(&path, "%s/ocdmux", xdg);
+        return strbuf_steal(&path);
+    }
+    if (home != NULL && home[0] == '/') {
+        strbuf_appendf(&path, "%s/.local/state/ocdmux", home);
+        return strbuf_steal(&path);
+    }
+    return NULL;
+}
+
+static bool check_state(struct config *config, struct err *err)
+{
+    if (config->state_dir == NULL) {
+        config->state_dir = find_state_dir();
+    } else if (config->state_dir[0] != '/') {
+        return err_set(err, ERR_INVALID_PARAMS, "state_dir: must be an absolute path");
+    }
+    return true;
+}
+
+static bool take_image_roots(struct config *config, struct json_span root, const char *path, struct err *err)
+{
+    struct json_span roots;
+    struct json_span item;
+    struct json_cursor cursor;
+    if (!json_find_member(root, "image_roots", &roots)) {
+        return true;
+    }
+    if (json_span_kind(roots) != JSON_ARRAY) {
+        return bad(err, path, "", "image_roots", "must be an array of texts");
+    }
+    json_cursor_init(&cursor, roots);
+    while (json_next_element(&cursor, &item)) {
+        struct strbuf text = STRBUF_INIT;
+        if (json_span_kind(item) == JSON_STRING) {
+            json_span_string(item, &text);
+        }
+        bool ok = text.length > 0 ? config_add_image_root(config, strbuf_text(&text), err)
+                                  : err_set(err, ERR_INVALID_PARAMS,
+                                            "must be an array of texts that are "
+                                            "not empty");
+        strbuf_fini(&text);
+        if (!ok) {
+            err_prefix(err, "%s: image_roots", path);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_root(struct config *config, struct json_span root, const char *path, struct err *err)
+{
+    static const char *const members[] = {
+        "boards",    "listen",      "dump_root", "stage_root", "stage_group", "share_dir",      "share_group",
+        "state_dir", "image_roots", "insecure",  "log_level",  "limits",      "anonymous_role", NULL};
+    return check_members(root, members, path, "", err) && take_boards(config, root, path, err) &&
+           take_listeners(config, root, path, err) && take_limits(config, root, path, err) &&
+           take_bool(root, "insecure", &config->insecure, path, err) && take_words(config, root, path, err) &&
+           replace_text(root, "dump_root", &config->dump_root, path, err) &&
+           replace_text(root, "stage_root", &config->stage_root, path, err) &&
+           replace_text(root, "stage_group", &config->stage_group, path, err) &&
+           replace_text(root, "share_dir", &config->share_dir, path, err) &&
+           replace_text(root, "share_group", &config->share_group, path, err) &&
+           replace_text(root, "state_dir", &config->state_dir, path, err) &&
+           take_image_roots(config, root, path, err);
 }
 
 /* "//" to the end of the line and slash-star comments, outside strings, become spaces: positions stay what
@@ -466,9 +578,39 @@ static bool add_default_listeners(struct config *config, struct err *err)
     return config_add_listener(config, url, err);
 }
 
-bool config_complete(struct config *config, struct err *err)
+static bool is_directory(const char *path)
 {
     struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static bool check_directories(const struct config *config, struct err *err)
+{
+    if (config->dump_root != NULL && !is_directory(config->dump_root)) {
+        return err_set(err, ERR_INVALID_PARAMS, "dump_root: %s is no directory", config->dump_root);
+    }
+    if (config->stage_root != NULL && !is_directory(config->stage_root)) {
+        return err_set(err, ERR_INVALID_PARAMS, "stage_root: %s is no directory", config->stage_root);
+    }
+    for (size_t i = 0; i < config->image_root_count; i++) {
+        if (!is_directory(config->image_roots[i])) {
+            return err_set(err, ERR_INVALID_PARAMS, "image_roots: %s is no directory",
+                           config->image_roots[i]);
+        }
+    }
+    return true;
+}
+
+static bool check_group(const char *member, const char *group, struct err *err)
+{
+    if (group == NULL || getgrnam(group) != NULL) {
+        return true;
+    }
+    return err_set(err, ERR_INVALID_PARAMS, "%s: there is no group \"%s\"", member, group);
+}
+
+bool config_complete(struct config *config, struct err *err)
+{
     if (config->board_count == 0) {
         return err_set(err, ERR_INVALID_PARAMS,
                        "no board is configured: give --openocd HOST:PORT or --config FILE");
@@ -485,8 +627,7 @@ bool config_complete(struct config *config, struct err *err)
                            config->listeners[i].text);
         }
     }
-    if (config->dump_root != NULL && (stat(config->dump_root, &status) != 0 || !S_ISDIR(status.st_mode))) {
-        return err_set(err, ERR_INVALID_PARAMS, "dump_root: %s is no directory", config->dump_root);
-    }
-    return true;
+    return check_directories(config, err) && check_share(config, err) && check_state(config, err) &&
+           check_group("stage_group", config->stage_group, err) &&
+           check_group("share_group", config->share_group, err);
 }

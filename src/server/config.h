@@ -16,7 +16,10 @@
 
 #define CONFIG_MAX_BOARDS 64u
 #define CONFIG_MAX_LISTENERS 16u
+#define CONFIG_MAX_IMAGE_ROOTS 16u
 #define CONFIG_NAME_SIZE 65u
+/* As `share_dir`: no path, for those are absolute. */
+#define CONFIG_NO_SHARE "none"
 
 struct config_board {
     char name[CONFIG_NAME_SIZE];
@@ -37,6 +40,11 @@ struct config_limits {
     uint64_t max_inline_bytes; /* of data in one reply that is not streamed, 1 to 16 MiB; 4 MiB by default */
     uint64_t max_clients;      /* 1 to 100,000; 4,096 by default */
     uint64_t slow_reader_ms;   /* 100 to 3,600,000; 30,000 by default */
+    uint64_t max_stage_bytes;  /* of all stages of an identity, 1 to 1 TiB; 256 MiB by default */
+    uint64_t max_total_stage_bytes; /* of all identities together, 1 to 1 TiB; 1 GiB by default */
+    uint64_t max_stages;            /* of an identity, 1 to 10,000; 256 by default */
+    uint64_t stage_expiry_ms;       /* from the last use, 100 to 7 days; an hour by default */
+    uint64_t max_image_bytes;       /* that one call takes from a stage or a file, 1 to 1 GiB; 64 MiB */
 };
 
 struct config {
@@ -44,7 +52,16 @@ struct config {
     size_t board_count;
     struct net_address listeners[CONFIG_MAX_LISTENERS];
     size_t listener_count;
-    char *dump_root;              /* where memory.dump may write; NULL: nowhere */
+    char *dump_root;   /* where dumps may be written; NULL: nowhere */
+    char *stage_root;  /* where the directory of stages is made; NULL: see server/stage_dir.h */
+    char *stage_group; /* who may read stages beside the daemon's user; NULL: nobody */
+    char *image_roots[CONFIG_MAX_IMAGE_ROOTS]; /* where images may be read */
+    size_t image_root_count;
+    char *share_dir;   /* where the directory that OpenOCD may see too is made; NULL: found out;
+                          CONFIG_NO_SHARE: nowhere */
+    char *share_group; /* whose members may use files in it; NULL: nobody but the daemon's user */
+    char *state_dir;   /* what must survive the daemon; NULL: found out by config_complete(), and nowhere if
+                          that finds none */
     enum rpc_role anonymous_role; /* of clients that say nothing of who they are; user by default */
     bool insecure; /* listeners beyond loopback are allowed although nobody is asked who he is */
     enum log_level log_level;
@@ -59,6 +76,8 @@ bool config_add_board(struct config *config, const char *name, const char *openo
     __attribute__((warn_unused_result));
 bool config_add_listener(struct config *config, const char *url, struct err *err)
     __attribute__((warn_unused_result));
+bool config_add_image_root(struct config *config, const char *path, struct err *err)
+    __attribute__((warn_unused_result));
 bool config_parse_role(const char *word, enum rpc_role *ret_role) __attribute__((warn_unused_result));
 
 /* Reads the file into a config that config_init() made; messages begin with the path, then line and column or
@@ -69,7 +88,8 @@ bool config_read_file(struct config *config, const char *path, struct err *err)
 bool config_read_text(struct config *config, const char *path, char *text, size_t length, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Default listeners where none were given, and what must hold between the settings. Call it once, last. */
+/* Default listeners where none were given, and what must hold between the settings and with the system: roots
+ * are directories, the group exists. Call it once, last. */
 bool config_complete(struct config *config, struct err *err) __attribute__((warn_unused_result));
 
 #endif

@@ -101,6 +101,9 @@ struct json_writer *request_reply_begin(struct request *request)
 static void free_request(struct request *request)
 {
     loop_timer_free(request->wait_timer);
+    if (request->stage != NULL) {
+        stage_unpin(request->stage);
+    }
     list_remove(&request->wait_node);
     strbuf_fini(&request->reply);
     free(request->id);
@@ -118,7 +121,7 @@ static void finish(struct request *request)
     list_remove(&request->node);
     client->in_flight--;
     client->queued_bytes -= request->held_bytes;
-    request->server->queued_bytes -= request->held_bytes;
+    request->server->queued_bytes -= request->held_bytes + request->loaded_bytes;
     if (request->id[0] == '\0') {
         strbuf_fini(&request->reply); /* a notification gets no answer */
     } else {
@@ -485,21 +488,38 @@ static bool id_is_taken(struct client *client, struct json_span id)
     return taken;
 }
 
-/* Small requests are always taken: they are what is needed to look at a daemon that is full, and to cancel.
- */
-static bool check_room(const struct client *client, const struct rpc_call *call, struct err *err)
+static bool check_room(const struct server *server, size_t bytes, struct err *err)
 {
-    uint64_t limit = client->server->config->limits.max_total_queued_bytes;
-    if (call->params.length <= SMALL_REQUEST_BYTES ||
-        client->server->queued_bytes + call->params.length <= limit) {
+    uint64_t limit = server->config->limits.max_total_queued_bytes;
+    if (server->queued_bytes + bytes <= limit) {
         return true;
     }
-    err_set(err, ERR_LIMIT_EXCEEDED,
-            "the requests of all clients that wait here hold %zu bytes already: try again later",
-            client->server->queued_bytes);
+    err_set(
+        err, ERR_LIMIT_EXCEEDED,
+        "%zu bytes more are too many: the requests of all clients that wait here hold %zu bytes already, of "
+        "%llu: try again later",
+        bytes, server->queued_bytes, (unsigned long long)limit);
     err_add_text(err, "limit", "max_total_queued_bytes");
     err_add_integer(err, "maximum", limit);
     return false;
+}
+
+/* Small requests are always taken: they are what is needed to look at a daemon that is full, and to cancel.
+ */
+static bool check_line_room(const struct client *client, const struct rpc_call *call, struct err *err)
+{
+    return call->params.length <= SMALL_REQUEST_BYTES || check_room(client->server, call->params.length, err);
+}
+
+/* Not the client's own count: its reading would stop, and with it what cancels the request. */
+bool request_load(struct request *request, size_t bytes, struct err *err)
+{
+    if (!check_room(request->server, bytes, err)) {
+        return false;
+    }
+    request->loaded_bytes += bytes;
+    request->server->queued_bytes += bytes;
+    return true;
 }
 
 static void take_call(struct client *client, struct batch *batch, struct json_span span)
@@ -520,7 +540,7 @@ static void take_call(struct client *client, struct batch *batch, struct json_sp
         refuse(client, batch, (struct json_span){"", 0}, &err);
         return;
     }
-    if (!check_role(client, call.method, &err) || !check_room(client, &call, &err)) {
+    if (!check_role(client, call.method, &err) || !check_line_room(client, &call, &err)) {
         refuse(client, batch, call.id, &err);
         return;
     }

@@ -20,8 +20,9 @@ struct request {
     struct client *client;
     struct server *server;
     const struct rpc_method *method;
-    char *id; /* JSON text */
-    size_t held_bytes;
+    char *id;            /* JSON text */
+    size_t held_bytes;   /* of parameters */
+    size_t loaded_bytes; /* by request_load() */
     bool orphaned;       /* its client has gone */
     struct batch *batch; /* NULL: answered by a line of its own */
 
@@ -29,6 +30,8 @@ struct request {
     uint64_t timeout_ms;  /* 0: none */
     char *progress_token; /* JSON text; NULL: no progress asked for */
     char *target;         /* "" for the current one */
+
+    struct stage *stage; /* pinned until the request ends; NULL: none */
 
     struct op *op; /* NULL until request_run() */
     request_result *write_result;
@@ -46,6 +49,10 @@ struct request {
 /* A line of a client: one call or a batch. Answers what cannot be read. */
 void request_take_line(struct client *client, const char *line, size_t length);
 void request_line_too_long(struct client *client);
+
+/* For handlers: counts bytes that were not in the line, and are about to be allocated, as held by the request
+ * until it ends. limit_exceeded if all requests together would hold too many. */
+bool request_load(struct request *request, size_t bytes, struct err *err) __attribute__((warn_unused_result));
 
 /* For handlers: opens the reply with its result object; write the members, then request_reply_end(). */
 struct json_writer *request_reply_begin(struct request *request);

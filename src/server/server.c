@@ -96,6 +96,27 @@ void server_kick_boards(struct server *server)
     }
 }
 
+/* Where nobody asked for a certain one, files can go over the links just as well. */
+static bool make_share(struct server *server, struct err *err)
+{
+    const struct config *config = server->config;
+    struct private_dir_options options = {
+        .parent = config->share_dir, .prefix = "ocdmux-share", .group = config->share_group};
+    if (config->share_dir != NULL && strcmp(config->share_dir, CONFIG_NO_SHARE) == 0) {
+        return true;
+    }
+    if (private_dir_new(&server->share, &options, err)) {
+        return true;
+    }
+    if (config->share_dir != NULL || config->share_group != NULL) {
+        err_prefix(err, "%s", config->share_dir != NULL ? "share_dir" : "share_group");
+        return false;
+    }
+    log_warn("%s: files go over the links", err->message);
+    err_reset(err);
+    return true;
+}
+
 static void start_boards(struct server *server)
 {
     const struct config *config = server->config;
@@ -105,6 +126,8 @@ static void start_boards(struct server *server)
         struct board_options options = {.name = from->name,
                                         .address = from->openocd,
                                         .stage_dir = from->stage_dir,
+                                        .share = server->share,
+                                        .state_dir = config->state_dir,
                                         .link_limit_ms = (uint32_t)from->link_limit_ms,
                                         .unavailable_ms = 10000};
         sched_identity_init(&server->identities[i]);
@@ -123,6 +146,10 @@ bool server_new(struct server **ret_server, struct loop *loop, const struct conf
     server->started_us = clock_now_us();
     list_init(&server->clients);
     operations_init(&server->operations, loop);
+    if (!make_share(server, err) || !stage_store_init(&server->stages, loop, config, err)) {
+        server_free(server);
+        return false;
+    }
     for (size_t i = 0; i < config->listener_count; i++) {
         if (!net_listener_new(&server->listeners[i], loop, &config->listeners[i], on_accepted, server, err)) {
             server_free(server);
@@ -200,8 +227,10 @@ void server_free(struct server *server)
     for (size_t i = 0; i < server->board_count; i++) {
         board_free(server->boards[i]);
     }
+    private_dir_free(server->share);
     loop_timer_free(server->stop_timer);
     operations_fini(&server->operations);
+    stage_store_fini(&server->stages);
     free(server->identities);
     free(server);
 }

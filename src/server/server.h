@@ -2,11 +2,13 @@
 #ifndef OCDMUX_SERVER_SERVER_H
 #define OCDMUX_SERVER_SERVER_H
 
+#include "base/private_dir.h"
 #include "board/board.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "server/config.h"
 #include "server/operations.h"
+#include "server/stage.h"
 
 #define SERVER_PROTOCOL 1
 /* As long as OpenOCD may take for a large erase. */
@@ -31,6 +33,7 @@ struct server {
     struct loop *loop;
     const struct config *config;
     server_handler *const *handlers; /* in the order of enum rpc_method_index */
+    struct private_dir *share;       /* for files that OpenOCD may see too; NULL: none */
     struct board *boards[CONFIG_MAX_BOARDS];
     size_t board_count;
     struct net_listener *listeners[CONFIG_MAX_LISTENERS];
@@ -38,6 +41,7 @@ struct server {
     struct list clients;               /* struct client, closing ones too */
     struct sched_identity *identities; /* of `anonymous`: one for each board */
     struct operations operations;
+    struct stage_store stages;
     struct server_counters counters;
     size_t queued_bytes; /* of parameters that requests of all clients hold */
     uint64_t started_us;
@@ -49,7 +53,8 @@ struct server {
 };
 
 /* `config` and `handlers` must outlive the server. Fails with internal_error where a listener cannot be
- * opened. */
+ * opened, with stage_error where stages cannot be kept or the shared directory that is configured cannot be
+ * made. */
 bool server_new(struct server **ret_server, struct loop *loop, const struct config *config,
                 server_handler *const *handlers, struct err *err) __attribute__((warn_unused_result));
 /*

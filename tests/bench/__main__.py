@@ -22,7 +22,10 @@ from typing import Callable, Dict, List, NamedTuple, Tuple
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
+from flash_rows import FLASH_ROWS  # noqa: E402
 from rows import ROWS, Rig, Row  # noqa: E402
+
+ALL_ROWS = ROWS + FLASH_ROWS
 
 PAIRS = 5
 
@@ -68,7 +71,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="name the rows")
     parser.add_argument("rows", nargs="*", help="only these rows")
     options = parser.parse_args()
-    by_name: Dict[str, Row] = {row.name: row for row in ROWS}
+    by_name: Dict[str, Row] = {row.name: row for row in ALL_ROWS}
     if options.list:
         print("\n".join(by_name))
         return 0
@@ -78,7 +81,7 @@ def main() -> int:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     results = []
     with tempfile.TemporaryDirectory() as directory, Rig(Path(directory)) as rig:
-        for row in [by_name[name] for name in options.rows] or ROWS:
+        for row in [by_name[name] for name in options.rows] or ALL_ROWS:
             results.append(measure(rig, row))
             report(results[-1])
     missed = [result.row.name for result in results if not result.met]

@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
@@ -14,6 +15,7 @@ from protocol_check import Validator
 
 from harness.paths import PROTOCOL
 from harness.stack import FLASH_BASE, KIB, Stack, make_image
+from link_rows import LinkFiles
 
 FLASH_SIZE = 256 * KIB
 BLOCK = 64 * KIB
@@ -29,7 +31,11 @@ class Direct:
 
     def command(self, text: str) -> bytes:
         """The reply to one command, without its 0x1a."""
-        self._socket.sendall(text.encode() + b"\x1a")
+        return self.command_bytes(text.encode())
+
+    def command_bytes(self, command: bytes) -> bytes:
+        """The same for a command of any bytes."""
+        self._socket.sendall(command + b"\x1a")
         reply = bytearray()
         while not reply.endswith(b"\x1a"):
             part = self._socket.recv(1 << 18)
@@ -78,6 +84,8 @@ class Rig:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.image = make_image(FLASH_SIZE)
+        self.others: Dict[str, object] = {}  # what some rows need beside it, made when they do
+        self.exit = ExitStack()
 
     def __enter__(self) -> "Rig":
         flags = ["--dump-root", str(self.directory)]
@@ -85,9 +93,12 @@ class Rig:
         self.openocd = self.direct()
         self.ocdmux = self.json()
         self.ocdmux.call("target.halt")
+        self.link_files = LinkFiles(Direct)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.exit.close()
+        self.link_files.close()
         self.openocd.close()
         self.ocdmux.close()
         self.stack.close()
@@ -246,4 +257,12 @@ ROWS = [
         direct_wait, our_wait, 20.0, "at least 20 times better"),
     Row("search", "search of 256 KiB", "dump of the same range",
         our_dump, our_search, 1 / 1.05, "at most 5 % slower"),
+    Row("link-put", "staging 1 MiB over the link, to OpenOCD's host (the daemon's link code, without clients or target)",
+        "the same bytes escaped and sent in `puts` of 256 KiB, straight on the port of the same OpenOCD, which has no target",
+        lambda rig: rig.link_files.direct_put(), lambda rig: rig.link_files.our_put(), 1 / 1.10,
+        "at most 10 % slower"),
+    Row("link-get", "staging 1 MiB over the link, from OpenOCD's host (the same)",
+        "the whole file read raw through one envelope and deleted, straight on the port of the same OpenOCD",
+        lambda rig: rig.link_files.direct_get(), lambda rig: rig.link_files.our_get(), 1 / 1.10,
+        "at most 10 % slower"),
 ]

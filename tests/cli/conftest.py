@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, List, Optional
 import pytest
 
 from fake_server import FakeServer
+from fake_stages import Stages
 
 LIMIT_S = 60.0
 
@@ -90,6 +91,12 @@ def fixture_tool(bare: Tool, server: FakeServer) -> Tool:
     """The program, which finds the fake server."""
     bare.set(OCDMUX_SERVER=server.url)
     return bare
+
+
+@pytest.fixture(name="stages")
+def fixture_stages(server: FakeServer) -> Stages:
+    """The stages of the fake server."""
+    return Stages(server)
 
 
 @pytest.fixture(name="examples")

@@ -41,7 +41,9 @@ def test_interrupt_cancels_and_reports_what_was_done(tool, server, number) -> No
     assert error + outcome.error == ("program: 0 of 1000 bytes (0 %)\n"
                              "ocdmux: cancelling; once more to stop waiting\n"
                              "ocdmux: cancelled: cancelled while programming\n"
-                             "  flash_state: partial\n  done: 512\n  total: 1000\n  unit: bytes\n  phase: program\n")
+                             "  flash_state: partial\n  done: 512\n  total: 1000\n  unit: bytes\n  phase: program\n"
+                             "  the flash is partly programmed (512 of 1000 bytes done): flash it again before you use it\n"
+                             "  the target was left halted\n")
 
 
 def test_success_in_spite_of_the_cancel_is_success(tool, server, examples) -> None:
@@ -78,6 +80,7 @@ def test_second_interrupt_does_not_wait(tool, server) -> None:
     assert outcome.status == 1
     assert (error.decode() + outcome.error).endswith(
         "ocdmux: cancelled: interrupted again before the server had answered the cancel: the request may go on there\n"
+        "  the state of the flash is not known before it is over\n"
         "  'ocdmux wait op-7' tells how it ends\n")
     assert len(server.called("request.cancel")) == 1
 

@@ -104,9 +104,11 @@ def test_daemon_transfers(daemon, board) -> None:
 def test_daemon_flash_and_verify(daemon, board) -> None:
     image = bytes(random.Random(2).randrange(256) for _ in range(3001))
     (daemon.directory / "fw.bin").write_bytes(image)
-    outcome = daemon.run("flash", "fw.bin", "--prepare", "reset_halt", "--reset", "run")
+    outcome = daemon.run("flash", "fw.bin")
     assert outcome.status == 0, outcome
     assert outcome.out.startswith("3001 bytes written, 0 unchanged, 3 sectors erased, verified, ")
+    assert outcome.out.endswith(" (bin, 1 segment); reset and running\n")
+    assert daemon.run("targets").out.split("\n")[1].split()[2] != "halted"
     assert board("peek", address=FLASH, size=3001)["data"] == image.hex()
     assert daemon.run("verify", "fw.bin").out == "3001 bytes match\n"
     board("poke", address=FLASH + 7, data=f"{image[7] ^ 0xff:02x}")
@@ -141,6 +143,9 @@ def test_daemon_cancel_of_a_flash(daemon, board) -> None:
     outcome = daemon.finish(process)
     assert outcome.status == 1
     assert "\nocdmux: cancelled: " in outcome.error and "\n  flash_state: partial\n" in outcome.error
+    assert "\n  the flash is partly programmed (" in outcome.error
+    assert outcome.error.endswith("  the target was left halted\n")
+    assert daemon.run("targets").out.split("\n")[1].split()[2] == "halted"
 
 
 def test_daemon_targets_and_boards(daemon) -> None:

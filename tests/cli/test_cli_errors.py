@@ -100,25 +100,15 @@ def test_unix_socket_with_a_full_queue_is_no_connection(bare, tmp_path) -> None:
     assert outcome.status == 3 and "cannot connect" in outcome.error
 
 
-def test_image_too_large_for_one_line_is_refused_here(tool, server, examples) -> None:
-    server.limits["max_line_bytes"] = 65536
-    (tool.directory / "fw.bin").write_bytes(bytes(48000))
-    for command in ("flash", "verify"):
-        outcome = tool.run(command, "fw.bin")
-        assert outcome.status == 1
-        assert outcome.error == ("ocdmux: line_too_long: fw.bin has 48000 bytes, "
-                                 "and this server takes at most 47616 in one request\n")
-    assert server.called("flash.write_image") + server.called("flash.verify") == []
-    (tool.directory / "fw.bin").write_bytes(bytes(47616))
-    assert tool.run("flash", "fw.bin").status == 0
-    assert max(len(line) for line in server.lines) <= 65536 + 1
-
-
-def test_image_beyond_the_inline_limit_is_refused_here(tool, server, examples) -> None:
-    server.limits["max_inline_bytes"] = 10
+def test_image_beyond_the_servers_limit_is_refused_here(tool, server) -> None:
+    server.limits["max_image_bytes"] = 10
     (tool.directory / "fw.bin").write_bytes(bytes(11))
-    assert "takes at most 10 in one request" in tool.run("flash", "fw.bin").error
-    assert server.called("flash.write_image") == []
+    for command, rest in (("flash", "  the flash is unchanged\n"), ("verify", ""), ("load", "  the memory is unchanged\n")):
+        outcome = tool.run(command, "fw.bin")
+        assert (outcome.status, outcome.out) == (1, "")
+        assert outcome.error == ("ocdmux: limit_exceeded: fw.bin has 11 bytes, "
+                                 "and this server takes images of at most 10\n" + rest)
+    assert {request["method"] for request in server.requests} == {"server.hello"}
 
 
 def test_other_long_line_is_refused_here(tool, server, examples) -> None:
@@ -164,7 +154,8 @@ def test_answer_in_the_middle_of_a_long_request(tool, server) -> None:
         listener.listen()
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
-        outcome = tool.run("--server", f"unix:{path}", "flash", "fw.bin")
+        outcome = tool.run("--server", f"unix:{path}", "load-bytes", "0", "fw.bin")
         stop.set()
         thread.join(60)
-    assert (outcome.status, outcome.error) == (1, "ocdmux: line_too_long: too long\n")
+    assert (outcome.status, outcome.error) == (
+        1, "ocdmux: line_too_long: too long\n  written before that: 0 of 4194304 bytes\n")

@@ -1,6 +1,9 @@
 """Servers that break the protocol: the client ends cleanly, says what was wrong, and shows nothing dangerous."""
 
 import json
+import signal
+import subprocess
+import threading
 from typing import Any, Dict
 
 import pytest
@@ -75,6 +78,20 @@ STRANGE = [
     ("dump 0 1 x", "memory.read_bytes", {"size": 1}),
     ("load-bytes 0 fw.bin", "memory.write_bytes", {"size": 2}),
     ("flash fw.bin", "flash.write_image", {"bytes_written": 1}),
+    ("flash fw.bin", "flash.write_image", {"format": 7, "segments": 1, "bytes_written": 1, "bytes_unchanged": 0,
+                                           "sectors_erased": 1, "repaired_bytes": 0, "duration_ms": 1}),
+    ("flash fw.bin", "flash.write_image", [1]),
+    ("load fw.bin", "memory.load_image", {"format": "elf", "segments": -1, "bytes_written": 1, "duration_ms": 1}),
+    ("load fw.bin", "memory.load_image", None),
+    ("erase 0", "flash.erase_sector", {"sectors_erased": "all"}),
+    ("erase --all", "flash.erase_all", {}),
+    ("protect on 0", "flash.protect", {"sectors": []}),
+    ("protect on 0", "flash.protect", {"sectors": {}, "reset_needed": False}),
+    ("stages", "stage.list", {"stages": {}, "used_bytes": 0, "quota_bytes": 0}),
+    ("stages", "stage.list", {"stages": [], "used_bytes": -1, "quota_bytes": 0}),
+    ("stages --delete s", "stage.delete", {"deleted": 1}),
+    ("download s x", "stage.list", {"stages": 5}),
+    ("download s x", "stage.list", {"stages": [{"stage": "s", "size": "many"}]}),
     ("verify fw.bin", "flash.verify", {"size": 1}),
     ("verify fw.bin", "flash.verify", {"match": False, "size": 1, "differences": [1], "difference_count": 1}),
     ("halt", "target.halt", []),
@@ -188,3 +205,38 @@ def test_nul_in_a_string_does_not_end_it(tool, server) -> None:
 def test_openocd_text_is_unchanged_where_there_is_no_terminal(tool, server) -> None:
     server.on("openocd.command", {"code": 0, "text": EVIL, "log": ""})
     assert tool.run("openocd", "x").out == EVIL + "\n"
+
+
+def test_strange_rows_are_shown_as_far_as_they_go(tool, server) -> None:
+    server.check_results = False
+    rows = [5, {}, {"index": EVIL, "offset": -1, "size": 1e300, "protected": "x"}, {"index": 7}]
+    server.on("flash.protect", {"sectors": rows, "reset_needed": False})
+    assert tool.run("protect", "on", "0").out.splitlines()[1:] == ["     -       -     -  unknown"] * 3 + [
+        "     7       -     -  unknown"]
+    server.on("stage.list", {"stages": [{"stage": EVIL, "name": EVIL}, None], "used_bytes": 1, "quota_bytes": 2})
+    out = tool.run("stages").out
+    assert out.splitlines()[1].startswith(f"{TAMED}  {TAMED}") and "\x1b" not in out
+
+
+def test_endless_progress_does_not_hold_up_an_interrupt(tool, server) -> None:
+    def handler(call: Any) -> object:
+        line = {"jsonrpc": "2.0", "method": "progress",
+                "params": {"token": call.id, "operation": "op-7", "phase": "program", "done": 0, "unit": "bytes"}}
+        data = json.dumps(line).encode() + b"\n"
+        while not ended.is_set():
+            call.send_raw(data * 100)
+        return NO_ANSWER
+
+    ended = threading.Event()
+    server.on("flash.write_image", handler)
+    process = tool.start("flash", "-", stdin=subprocess.PIPE)
+    process.stdin.write(b"x")
+    process.stdin.close()
+    assert process.stderr.readline() == b"program: 0 bytes\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline() == b"ocdmux: cancelling; once more to stop waiting\n"
+    process.send_signal(signal.SIGINT)
+    error = process.stderr.read().decode()
+    assert process.wait(60) == 1
+    ended.set()
+    assert error.startswith("ocdmux: cancelled: interrupted again") and error.endswith("'ocdmux wait op-7' tells how it ends\n")

@@ -1,18 +1,27 @@
 """What a person at a terminal sees: bars, and nothing that plays with the terminal."""
 
+import fcntl
 import json
 import os
 import pty
 import re
+import struct
 import subprocess
-from typing import Any, Dict, Tuple
+import termios
+import threading
+from typing import Any, Callable, Dict, List, Tuple
+
+import pytest
 
 from fake_server import NO_ANSWER
 
 
-def run_on_terminal(tool: Any, *arguments: str, which: str = "stdout") -> Tuple[int, str]:
-    """Runs with standard output or error on a terminal: the exit status and what came there."""
+def run_on_terminal(tool: Any, *arguments: str, which: str = "stdout", columns: int = 120,
+                    look: Callable[[str], None] = lambda got: None) -> Tuple[int, str]:
+    """Runs with standard output or error on a terminal of that width: the exit status and what came there. `look` gets
+    all of it each time that something has come."""
     leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     other = "stderr" if which == "stdout" else "stdout"
     process = tool.start(*arguments, **{which: follower, other: subprocess.DEVNULL})
     os.close(follower)
@@ -25,6 +34,7 @@ def run_on_terminal(tool: Any, *arguments: str, which: str = "stdout") -> Tuple[
         if not piece:
             break
         got += piece
+        look(got.decode("utf-8", "replace"))
     os.close(leader)
     return process.wait(60), got.decode("utf-8", "surrogateescape")
 
@@ -84,7 +94,7 @@ def test_progress_is_a_bar_on_a_terminal(tool, server, examples) -> None:
     status, seen = run_on_terminal(tool, "flash", "fw.bin", which="stderr")
     assert status == 0
     # Rates depend on the time that passed; everything else does not.
-    drawn = [re.sub(r", [0-9.]+ [^ ]*/s", "", line) for line in seen.replace("\x1b[K", "").split("\r") if line.strip()]
+    drawn = [re.sub(r", [0-9.]+ [^ ]*/s(, [0-9:]+ left)?", "", line) for line in seen.replace("\x1b[K", "").split("\r") if line.strip()]
     assert drawn == [
         "queued   behind 2",
         "queued   next",
@@ -144,3 +154,110 @@ def test_other_commands_show_no_progress_where_there_is_no_terminal(tool, server
     server.on("memory.search", handler)
     outcome = tool.run("search", "00", "0", "2")
     assert (outcome.out, outcome.error) == ("0x00000001\n", "")
+
+
+@pytest.mark.parametrize("columns, bar", [(120, 30), (60, 19), (46, 5), (45, 0), (20, 0), (2, 0), (0, 30)])
+def test_bar_keeps_to_the_width_of_the_terminal(tool, server, examples, columns, bar) -> None:
+    def handler(call: Any) -> Dict[str, Any]:
+        call.progress("program", 1, 4, unit="pieces of something")
+        return examples["flash.write_image"]
+
+    server.on("flash.write_image", handler)
+    (tool.directory / "fw.bin").write_bytes(b"x")
+    status, seen = run_on_terminal(tool, "flash", "fw.bin", which="stderr", columns=columns)
+    assert status == 0
+    line = seen.replace("\x1b[K", "").strip("\r\n")
+    whole = "program  " + (f"[{'#' * (bar * 25 // 100):.<{bar}}]" if bar else "") + "  25 %, 1 pieces of something"
+    assert line == (whole if columns == 0 else whole[:columns - 1])
+
+
+def test_characters_that_may_be_wide_count_twice(tool, server, examples) -> None:
+    def handler(call: Any) -> Dict[str, Any]:
+        call.progress("\u66f8" * 40, 1, unit="bytes")
+        return examples["flash.write_image"]
+
+    server.on("flash.write_image", handler)
+    (tool.directory / "fw.bin").write_bytes(b"x")
+    seen = run_on_terminal(tool, "flash", "fw.bin", which="stderr", columns=16)[1]
+    assert seen.replace("\x1b[K", "").strip("\r\n") == "\u66f8" * 7
+
+
+def is_drawn(tool: Any, server: Any, result: Any, first: Tuple[int, int], then: Tuple[int, int], wanted: str) -> bool:
+    """Whether a flash that tells `first`, and then `then` again and again, comes to draw a line that ends as wanted."""
+    drawn = threading.Event()
+
+    def handler(call: Any) -> Dict[str, Any]:
+        call.progress("program", *first)
+        for _ in range(2000):
+            call.progress("program", *then)
+            if drawn.wait(0.01):
+                break
+        return result
+
+    def look(got: str) -> None:
+        if re.search(wanted + "\x1b\\[K$", got):
+            drawn.set()
+
+    server.on("flash.write_image", handler)
+    (tool.directory / "fw.bin").write_bytes(b"x")
+    run_on_terminal(tool, "flash", "fw.bin", which="stderr", look=look)
+    return drawn.is_set()
+
+
+@pytest.mark.parametrize("first, then, wanted", [
+    ((0, 2048), (1024, 2048), r"\rprogram  \[#{15}\.{15}\]  50 %, 1024 bytes, [0-9.]+ KiB/s, [0-9]+:[0-9]{2} left"),
+    ((0, 1 << 24), (64, 1 << 24), r"KiB/s, [0-9]{1,2}:[0-9]{2}:[0-9]{2} left"),
+    ((0, 1 << 52), (1, 1 << 52), r"KiB/s, > 99 h left"),
+    ((0, 2048), (2048, 2048), r"100 %, 2048 bytes, [0-9.]+ KiB/s"),
+    ((0, 2048), (9999, 2048), r"100 %, 9999 bytes, [0-9.]+ KiB/s"),
+    ((6, 10), (5, 10), r" 50 %, 5 bytes"),
+])
+def test_bar_tells_the_rate_and_the_time_left(tool, server, examples, first, then, wanted) -> None:
+    assert is_drawn(tool, server, examples["flash.write_image"], first, then, wanted)
+
+
+def test_upload_has_a_bar_of_its_own(tool, server, examples, stages) -> None:
+    server.limits["max_inline_bytes"] = 40000
+    (tool.directory / "fw.bin").write_bytes(bytes(100000))
+    status, seen = run_on_terminal(tool, "flash", "fw.bin", which="stderr")
+    assert status == 0
+    assert re.findall(r"upload   \[[#.]{30}\] +(\d+) %, (\d+) bytes", seen) == [
+        ("0", "0"), ("40", "40000"), ("80", "80000"), ("100", "100000")]
+    assert seen.endswith("\r\n")
+
+
+def sectors(*protected: Any) -> List[Dict[str, Any]]:
+    """Sectors of 1 KiB, and one of 4 KiB at last."""
+    rows = [{"index": index, "offset": 1024 * index, "size": 1024, "protected": value} for index, value in enumerate(protected)]
+    return [*rows, {"index": len(rows), "offset": 1024 * len(rows), "size": 4096, "protected": False}]
+
+
+def test_equal_sectors_share_a_line_on_a_terminal(tool, server, examples) -> None:
+    info = {**examples["flash.info"], "sectors": sectors(True, True, False, False, None, False), "protection_blocks": []}
+    server.on("flash.info", info)
+    status, seen = run_on_terminal(tool, "info")
+    assert status == 0
+    assert seen.replace("\r", "").split("\n\n")[1] == (
+        "sector  address     offset      size  protected\n"
+        "   0-1  0x08000000       0  2 x 1024  yes\n"
+        "   2-3  0x08000800    2048  2 x 1024  no\n"
+        "     4  0x08001000    4096      1024  unknown\n"
+        "     5  0x08001400    5120      1024  no\n"
+        "     6  0x08001800    6144      4096  no\n")
+    assert run_on_terminal(tool, "info", "--all")[1].replace("\r", "").split("\n\n")[1].count("\n") == 8
+    server.on("flash.protect", {"sectors": sectors(True, True)[:2], "reset_needed": False})
+    assert "   0-1       0  2 x 1024  yes" in run_on_terminal(tool, "protect", "on", "0-1")[1]
+
+
+def test_sectors_with_holes_do_not_share_a_line(tool, server, examples) -> None:
+    rows = sectors(False, False, False)[:3]
+    rows[1]["offset"] = 4096
+    rows[2]["index"] = 9
+    server.on("flash.info", {**examples["flash.info"], "sectors": rows, "protection_blocks": []})
+    assert run_on_terminal(tool, "info")[1].replace("\r", "").split("\n\n")[1].count("\n") == 4
+
+
+def test_download_refuses_a_terminal(tool, server, stages) -> None:
+    stages.add(b"abc")
+    status, seen = run_on_terminal(tool, "download", "stage0")
+    assert (status, seen) == (2, "") and server.requests == []

@@ -7,8 +7,8 @@ import pytest
 
 from fake_server import FakeServer
 
-COMMANDS = ["flash", "verify", "read", "write", "hexdump", "search", "dump", "load-bytes", "write-bytes", "halt", "resume",
-            "reset", "targets", "banks", "info", "status", "boards", "stats", "operations", "wait", "cancel", "events",
+COMMANDS = ["flash", "verify", "load", "erase", "protect", "banks", "info", "upload", "download", "stages", "read", "write",
+            "hexdump", "search", "dump", "load-bytes", "write-bytes", "halt", "resume", "reset", "targets", "status", "boards", "stats", "operations", "wait", "cancel", "events",
             "call", "openocd"]
 
 # command line, what the message says
@@ -56,6 +56,38 @@ BAD = [
     ("call x {}x", "JSON-PARAMS is not a JSON object"),
     ("events weather", "a topic is target, link or operation, not 'weather'"),
     ("flash f --prepare maybe", "--prepare is none|halt|reset_halt|reset_init, not 'maybe'"),
+    ("flash f --format hex", "--format is auto|bin|ihex|srec|elf|uf2, not 'hex'"),
+    ("flash f --mode some", "--mode is changed|full, not 'some'"),
+    ("flash f --mode changed --no-erase", "--mode changed erases, and --no-erase forbids it"),
+    ("flash f --format elf --address 0", "--address is for plain bytes"),
+    ("flash f --address 1K", "--address is a number"),
+    ("flash", "flash needs one of FILE, --path PATH and --stage STAGE"),
+    ("flash f --path p", "flash needs one of FILE, --path PATH and --stage STAGE"),
+    ("verify --path p --stage s", "verify needs one of FILE, --path PATH and --stage STAGE"),
+    ("verify f --bank 1024", "--bank is from 0 to 1023, not 1024"),
+    ("verify f --format ihex --offset 4", "--bank and --offset are for plain bytes"),
+    ("load", "load needs one of FILE, --path PATH and --stage STAGE"),
+    ("load f --format bin", "plain bytes need --address"),
+    ("load f --format uf2 --address 4", "--address is for plain bytes"),
+    ("erase", "erase needs either SECTORS or --all"),
+    ("erase 0 --all", "erase needs either SECTORS or --all"),
+    ("erase 0-", "sectors are FIRST or FIRST-LAST, not '0-'"),
+    ("erase x", "sectors are FIRST or FIRST-LAST, not 'x'"),
+    ("erase 0-1-2", "sectors are FIRST or FIRST-LAST, not '0-1-2'"),
+    ("erase 3-2", "sectors are from 0 to 1048575, the first before the last, not '3-2'"),
+    ("erase 0-1048576", "sectors are from 0 to 1048575"),
+    ("erase 0 --bank 1024", "--bank is from 0 to 1023, not 1024"),
+    ("erase -- -1", "sectors are FIRST or FIRST-LAST, not '-1'"),
+    ("protect on", "protect needs on|off SECTORS"),
+    ("protect maybe 0", "protect takes on or off, not 'maybe'"),
+    ("protect on x", "sectors are FIRST or FIRST-LAST, not 'x'"),
+    ("download", "download needs either STAGE or --bank N, and at most one FILE"),
+    ("download --bank 0 a b", "download needs either STAGE or --bank N, and at most one FILE"),
+    ("download s f --size 4", "--size belongs to --bank"),
+    ("download s f --board b", "--board belongs to --bank"),
+    ("download --bank 0 f --size 0", "--size is from 1"),
+    ("download s --json", "--json and the file both want standard output"),
+    ("upload f --board b", "upload takes no --board"),
     ("--server nonsense halt", "nonsense: a server is tcp:HOST:PORT or unix:PATH"),
     ("--server tcp:localhost halt", "not tcp:HOST:PORT"),
     ("--server tcp:localhost:0 halt", "not tcp:HOST:PORT"),
@@ -75,7 +107,7 @@ def test_bad_usage_is_told_without_a_server(bare, line, message) -> None:
     assert outcome.out == ""
 
 
-@pytest.mark.parametrize("line", ["flash fw.bin", "verify fw.bin", "load-bytes 0 fw.bin"])
+@pytest.mark.parametrize("line", ["flash fw.bin", "verify fw.bin", "load-bytes 0 fw.bin", "load fw.bin", "upload fw.bin"])
 @pytest.mark.parametrize("content, message", [(None, "No such file or directory"), (b"", "is empty")])
 def test_unusable_file_is_told_without_a_server(bare, line, content, message) -> None:
     bare.set(OCDMUX_SERVER=f"unix:{bare.directory}/nobody.sock")
@@ -83,6 +115,14 @@ def test_unusable_file_is_told_without_a_server(bare, line, content, message) ->
         (bare.directory / "fw.bin").write_bytes(content)
     outcome = bare.run(*line.split())
     assert (outcome.status, outcome.error) == (2, f"ocdmux: fw.bin: {message}\n")
+
+
+@pytest.mark.parametrize("command", ["flash", "verify", "load", "upload"])
+def test_directory_is_no_file(bare, command) -> None:
+    bare.set(OCDMUX_SERVER=f"unix:{bare.directory}/nobody.sock")
+    (bare.directory / "folder").mkdir()
+    outcome = bare.run(command, "folder")
+    assert (outcome.status, outcome.error) == (2, "ocdmux: folder: Is a directory\n")
 
 
 def test_help_lists_every_command_and_option(bare) -> None:

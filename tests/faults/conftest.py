@@ -43,3 +43,15 @@ def rig(make_rig: Callable[..., Rig]) -> Iterator[Rig]:
     made = make_rig()
     yield made
     made.assert_works()
+
+
+@pytest.fixture(params=["link", "shared"])
+def either_rig(request: Any, make_rig: Callable[..., Rig], tmp_path: Path) -> Iterator[Rig]:
+    """As `rig`, once with files over the link and once with files in a directory that the mock sees too."""
+    share = tmp_path / "share"
+    share.mkdir()
+    made = make_rig(share_dir=str(share) if request.param == "shared" else "none")
+    assert made.status()["staging"] == request.param
+    yield made
+    made.assert_works()
+    assert [path for directory in share.iterdir() for path in directory.iterdir()] == []

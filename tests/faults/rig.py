@@ -42,9 +42,12 @@ class Rig:
         mock_flags: Sequence[str] = (),
         openocd: Optional[Sequence[int]] = None,
         stage_dir: Optional[str] = None,
+        share_dir: str = "none",
         wait: bool = True,
     ) -> None:
-        """`openocd`: ports of something else than mocks, one for each board. `wait`: until every link is idle."""
+        """`share_dir`: files go over the link ("none"), or under this directory, which the mock sees too.
+
+        `openocd`: ports of something else than mocks, one for each board. `wait`: until every link is idle."""
         self.validator = validator
         self.clients: List[Client] = []
         self.mocks: List[MockControl] = []
@@ -66,6 +69,7 @@ class Rig:
             if limits is not None:
                 config["limits"] = limits
             config["dump_root"] = str(directory)
+            config["share_dir"] = share_dir
             path = directory / "faults.json"
             path.write_text(json.dumps(config))
             self.daemon = undo.enter_context(Daemon(["--config", str(path), "--listen", "tcp:127.0.0.1:0"]))

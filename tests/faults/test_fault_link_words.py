@@ -37,13 +37,14 @@ REFUSALS = [
     ("flash.write_image", {"data": IMAGE}, "flash erase_sector", "flash_error"),
     ("flash.write_image", {"data": IMAGE}, "flash write_bank", "flash_error"),
     ("flash.write_image", {"data": IMAGE}, "flash read_bank", "flash_error"),
+    ("flash.write_image", {"data": IMAGE, "mode": "full"}, "flash read_bank", "flash_error"),
     ("flash.write_image", {"data": IMAGE, "reset": "run"}, r"\Areset run\Z", "target_error"),
     ("flash.write_image", {"data": IMAGE, "prepare": "reset_init"}, r"\Areset init\Z", "target_error"),
 ]
 
 
 @pytest.mark.parametrize(
-    "method,params,pattern,kind", REFUSALS, ids=[f"{each[0]} {each[2]}" for each in REFUSALS]
+    "method,params,pattern,kind", REFUSALS, ids=[f"{each[0]} {each[2]} {each[1].get('mode', '')}" for each in REFUSALS]
 )
 def test_refusal_comes_with_openocds_own_code_and_words(
     rig: Rig, method: str, params: Dict[str, Any], pattern: str, kind: str
@@ -56,7 +57,7 @@ def test_refusal_comes_with_openocds_own_code_and_words(
     assert (error.kind, error.data["openocd"]) == (kind, {"code": -777, "text": words})
     assert "odd words" in error.message
     if method.startswith("flash.write_image"):
-        touched = pattern in ("flash erase_sector", "flash write_bank", "flash read_bank")
+        touched = pattern in ("flash erase_sector", "flash write_bank") or "mode" in params
         if "reset" not in pattern:
             assert error.data["flash_state"] == ("partial" if touched else "unchanged")
 
@@ -324,11 +325,11 @@ def test_impossible_success_while_flash_is_written(rig: Rig, pattern: str, text:
     client = rig.client()
     client.call("target.halt")
     rig.mock.fault("fail", match=pattern, times=0, code=0, text=text)
-    error = client.fail("flash.write_image", data=IMAGE, timeout_ms=LONG_MS)
+    error = client.fail("flash.write_image", data=IMAGE, mode="full", timeout_ms=LONG_MS)
     assert error.kind == "flash_error"
     assert error.data["flash_state"] == "partial"
     rig.mock.clear_faults()
-    result = client.call("flash.write_image", data=IMAGE)
+    result = client.call("flash.write_image", data=IMAGE, mode="full")
     assert (result["bytes_written"], result["verified"]) == (2 * KIB, True)
     assert rig.mock.peek(FLASH, 2 * KIB) == base64.b64decode(IMAGE)
 
@@ -347,8 +348,8 @@ def test_keeping_too_few_bytes_stops_a_write_before_it_begins(rig: Rig) -> None:
     client.call("target.halt")
     beside = bytes(range(100))
     rig.mock.poke(FLASH, beside)
-    for text in ("", "x" * 99, "x" * 101):
-        rig.mock.fault("fail", match=r"read_bank 0 \S+ 0x0 0x64\b", code=0, text=text)
+    for text in ("", "x" * 1023, "x" * 1025):
+        rig.mock.fault("fail", match=r"read_bank 0 \S+ 0x0 0x400\b", code=0, text=text)
         error = client.fail("flash.write_image", data="AQIDBA==", address=FLASH + 100)
         assert (error.kind, error.data["flash_state"]) == ("flash_error", "unchanged")
     assert rig.sent("erase_sector") == 0
@@ -362,7 +363,7 @@ def test_flash_that_reads_back_differently(rig: Rig) -> None:
     wrong = bytearray(base64.b64decode(IMAGE)[:1024])
     wrong[513] ^= 0x80
     rig.mock.fault("fail", match="flash read_bank", code=0, text=wrong.decode("latin-1"))
-    error = client.fail("flash.write_image", data=IMAGE)
+    error = client.fail("flash.write_image", data=IMAGE, mode="full")
     assert error.kind == "verify_mismatch"
     assert int(error.data["address"], 0) == FLASH + 513
     assert error.data["found"] == error.data["expected"] ^ 0x80 == wrong[513]

@@ -18,12 +18,12 @@ SHORT_MS = 300
 
 
 @pytest.fixture
-def halted(rig: Rig) -> Tuple[Rig, Any]:
+def halted(either_rig: Rig) -> Tuple[Rig, Any]:
     """A halted target, something in its flash, and a client."""
-    client = rig.client()
+    client = either_rig.client()
     client.call("target.halt")
-    rig.mock.poke(FLASH, BEFORE)
-    return rig, client
+    either_rig.mock.poke(FLASH, BEFORE)
+    return either_rig, client
 
 
 def state(rig: Rig) -> bytes:

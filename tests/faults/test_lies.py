@@ -154,15 +154,16 @@ FLASH_LIES = [
 
 
 @pytest.mark.parametrize("pattern,text", FLASH_LIES, ids=[f"{pattern} {text[:20]}" for pattern, text in FLASH_LIES])
-def test_flash_write_image_with_an_impossible_text(rig: Rig, pattern: str, text: str) -> None:
+@pytest.mark.parametrize("mode", ["changed", "full"])
+def test_flash_write_image_with_an_impossible_text(rig: Rig, pattern: str, text: str, mode: str) -> None:
     """Never a success, and the error says whether the flash was touched."""
     client = rig.client()
     client.call("target.halt")
     rig.mock.fault("fail", match=pattern, code=0, text=text)
-    error = client.fail("flash.write_image", data=IMAGE)
+    error = client.fail("flash.write_image", data=IMAGE, mode=mode)
     assert rig.mock.faults() == []
     assert error.kind in ("flash_error", "openocd_error", "target_error", "target_not_halted", "not_found")
-    touched = pattern in ("erase_sector", "write_bank", "flash read_bank")
+    touched = pattern in ("erase_sector", "write_bank") or (pattern == "flash read_bank" and mode == "full")
     if error.kind in ("flash_error", "target_not_halted"):
         assert error.data["flash_state"] == ("partial" if touched else "unchanged")
     assert touched or rig.sent("erase_sector") == 0
@@ -209,7 +210,7 @@ def test_verify_mismatch_names_the_byte(rig: Rig) -> None:
     client.call("target.halt")
     for place in (0, 700, 1023, 1024, 2999):
         rig.mock.fault("stall", match=r"flash read_bank 0 \S+p 0x0 0x400")
-        identifier = client.send("flash.write_image", data=base64.b64encode(b"\x55" * 3000).decode())
+        identifier = client.send("flash.write_image", data=base64.b64encode(b"\x55" * 3000).decode(), mode="full")
         rig.mock.wait(stalled=True)
         rig.mock.poke(FLASH + place, b"\x54")
         rig.mock.release()

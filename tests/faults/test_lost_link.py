@@ -190,7 +190,8 @@ KINDS = [
     ("flash.write_image keep", {"data": IMAGE, "address": FLASH + 4}, r"read_bank 0 [\\$]+p 0x0 0x4\b", None),
     ("flash.write_image erase", {"data": IMAGE}, "erase_sector 0 0 0", "outcome_unknown"),
     ("flash.write_image program", {"data": IMAGE}, r"write_bank 0 [\\$]+p 0x0", "outcome_unknown"),
-    ("flash.write_image verify", {"data": IMAGE}, r"read_bank 0 [\\$]+p 0x400", "outcome_unknown"),
+    ("flash.write_image compare", {"data": IMAGE}, r"read_bank 0 [\\$]+p 0x400", None),
+    ("flash.write_image verify", {"data": IMAGE, "mode": "full"}, r"read_bank 0 [\\$]+p 0x400", "outcome_unknown"),
     ("flash.write_image reset", {"data": IMAGE, "reset": "run"}, r"\Areset run\Z", "outcome_unknown"),
 ]
 

@@ -15,6 +15,7 @@ sys.path.insert(0, str(HERE))
 
 from protocol_check import Validator  # noqa: E402
 
+import stage_kit  # noqa: E402
 from flash_bank import Bank  # noqa: E402
 from harness.client import Client  # noqa: E402
 from harness.gate import Gate  # noqa: E402
@@ -132,6 +133,66 @@ def bank(flash_bank_notes: Bank) -> Iterator[Bank]:
     yield flash_bank_notes
     flash_bank_notes.check()
     flash_bank_notes.stack.assert_alive()
+
+
+@pytest.fixture(scope="session")
+def stage_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the daemon of `stage_stack` may use: "stages", "dumps", and the image roots "first" and "second"."""
+    place = tmp_path_factory.mktemp("place")
+    for name in ("stages", "dumps", "first", "second"):
+        (place / name).mkdir()
+    return place
+
+
+@pytest.fixture(scope="session")
+def stage_stack(
+    tmp_path_factory: pytest.TempPathFactory, validator: Validator, stage_place: Path
+) -> Iterator[Stack]:
+    """16 KiB of flash to be written, with a work area; 1 MiB in 16 stages, 256 KiB a reply and an image."""
+    limits = {
+        "max_stage_bytes": 1024 * KIB,
+        "max_stages": 16,
+        "max_inline_bytes": 256 * KIB,
+        "max_image_bytes": 256 * KIB,
+    }
+    config = stage_kit.config(
+        stage_place / "stages",
+        dump_root=str(stage_place / "dumps"),
+        image_roots=[str(stage_place / "first"), str(stage_place / "second")],
+        limits=limits,
+    )
+    with Stack(
+        tmp_path_factory.mktemp("stages"),
+        validator,
+        flash_size=16 * KIB,
+        image=make_image(16 * KIB),
+        openocd_config=VBOARD_WORKAREA_CONFIG,
+        config=config,
+    ) as stack:
+        stack.client().call("target.halt")
+        yield stack
+
+
+@pytest.fixture
+def stager(stage_stack: Stack, stage_place: Path) -> Iterator[Client]:
+    """A connection to `stage_stack` that must still work behind the test, whose identity has no stages before and none
+    behind it, and no file of one is left."""
+    connection = stage_stack.client()
+    yield connection
+    connection.call("target.state")
+    stage_kit.clear(connection)
+    assert connection.call("stage.list") == {"stages": [], "used_bytes": 0, "quota_bytes": 1024 * KIB}
+    assert stage_kit.files(stage_place / "stages") == []
+    for client in stage_stack.clients:
+        client.close()
+    stage_stack.clients.clear()
+    stage_stack.assert_alive()
+
+
+@pytest.fixture
+def stage_gate(stage_stack: Stack, tmp_path: Path) -> Gate:
+    """Holds the link of `stage_stack` while it is entered."""
+    return Gate(stage_stack.client(), tmp_path / "gate")
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from harness.stack import FLASH_BASE, RAM_BASE
 from protocol_check import Validator
 
 PROTOCOL_METHODS = [method["name"] for method in json.loads(PROTOCOL.read_text(encoding="utf-8"))["methods"]]
-WITH_PARAMS = [name for name in PROTOCOL_METHODS if name not in ("rpc.discover", "server.stats", "board.list")]
+WITHOUT_PARAMS = ("rpc.discover", "server.stats", "board.list", "stage.list")
+WITH_PARAMS = [name for name in PROTOCOL_METHODS if name not in WITHOUT_PARAMS]
 
 # JSON texts; those that a parameter's schema takes are left out for it.
 WRONG = [
@@ -171,8 +172,8 @@ TABLE = [
     ("memory.search", SEARCH, {"mask": ""}, "mask"),
     ("memory.search", SEARCH, {"mask": "AAAA"}, "mask"),
     ("flash.write_image", {}, {"data": ""}, "data"),
-    ("flash.write_image", IMAGE, {"format": "elf"}, "format"),
-    ("flash.write_image", IMAGE, {"mode": "changed"}, "mode"),
+    ("flash.write_image", IMAGE, {"format": "coff"}, "format"),
+    ("flash.write_image", IMAGE, {"mode": "fast"}, "mode"),
     ("flash.write_image", IMAGE, {"prepare": "init"}, "prepare"),
     ("flash.write_image", IMAGE, {"reset": "init"}, "reset"),
     # Texts.
@@ -223,7 +224,7 @@ TABLE = [
     ("memory.write_u32", {"values": 1}, {"address": 2**32}, "invalid_range"),
     ("memory.write_u32", {"values": 1}, {"address": "0xfffffffe"}, "invalid_range"),
     ("flash.verify", IMAGE, {"offset": str(2**64 - 1)}, "invalid_range"),
-    ("flash.write_image", IMAGE, {"address": str(2**64 - 1)}, "image_invalid"),
+    ("flash.write_image", IMAGE, {"address": str(2**64 - 1)}, "invalid_range"),
     ("target.resume", {}, {"address": 2**32}, "invalid_range"),
     ("operation.status", {}, {"operation": "0123456789abcdef"}, "not_found"),
     ("operation.wait", {}, {"operation": "[exit]"}, "not_found"),

@@ -37,14 +37,23 @@ def refuse(bank: Bank, offset: int, size: int = 100, **more: object) -> RpcError
 def test_outside_the_bank(bank: Bank, offset: int, size: int) -> None:
     error = refuse(bank, offset, size)
     assert error.kind == "image_invalid", error.message
-    assert f"{FLASH_BASE + offset:#010x}" in error.message
-    assert error.data["address"] == f"{FLASH_BASE + offset:#010x}"
+    first = SIZE if 0 <= offset < SIZE else offset  # what lies in the bank is not what is wrong
+    beyond = -offset if -size < offset < 0 else offset + size - first
+    assert f"{FLASH_BASE + first:#010x}" in error.message
+    assert (error.data["address"], error.data["size"]) == (f"{FLASH_BASE + first:#010x}", beyond)
 
 
-@pytest.mark.parametrize("address", [0, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("address", [0, 2**63, 2**64 - 3])
 def test_far_outside(bank: Bank, address: int) -> None:
     error = bank.client.fail("flash.write_image", data="AAAA", address=str(address), prepare="halt")
     assert error.kind == "image_invalid", error.message
+
+
+@pytest.mark.parametrize("address", [2**64 - 2, 2**64 - 1])
+def test_beyond_all_addresses(bank: Bank, address: int) -> None:
+    error = bank.client.fail("flash.write_image", data="AAAA", address=str(address), prepare="halt")
+    assert error.kind == "invalid_range", error.message
+    assert error.data["size"] == 3
 
 
 def test_running_target_without_prepare(bank: Bank) -> None:
@@ -92,20 +101,37 @@ def test_protected_sector(protected: Bank) -> None:
     bank.write(2 * BLOCK, noise(100, 2))
 
 
-def test_verify_mismatch(bank: Bank) -> None:
-    """Programming is made to do nothing but say that it did."""
-    offset, size = 2 * SECTOR, 1500
+def pretend(bank: Bank, offset: int, size: int) -> RpcError:
+    """A write for which programming is made to do nothing but say that it did; its error."""
     assert bank.client.call("openocd.command", command=PRETEND)["code"] == 0
     try:
-        error = refuse(bank, offset, size)
+        return refuse(bank, offset, size, mode="full")
     finally:
         assert bank.client.call("openocd.command", command=TELL_THE_TRUTH)["code"] == 0
-    expected = noise(size, size)
+
+
+def test_verify_mismatch(bank: Bank) -> None:
+    offset, size = 2 * SECTOR, 2 * SECTOR
+    error = pretend(bank, offset, size)
     assert error.kind == "verify_mismatch"
     assert error.data["address"] == f"{FLASH_BASE + offset:#010x}"
-    assert error.data["expected"] == expected[0] and error.data["found"] == 0xFF
+    assert error.data["expected"] == noise(size, size)[0] and error.data["found"] == 0xFF
     assert error.data["flash_state"] == "partial" and error.data["phase"] == "verify"
     bank.content[offset : offset + 2 * SECTOR] = b"\xff" * 2 * SECTOR
+
+
+def test_kept_bytes_that_do_not_come_back(bank: Bank) -> None:
+    """They are looked at before anything says that they are no longer needed; the next write puts them back."""
+    bank.write(0, noise(SIZE, 21))
+    offset, size = 3 * SECTOR, 300
+    error = pretend(bank, offset, size)
+    assert error.kind == "verify_mismatch" and error.data["flash_state"] == "partial"
+    assert error.data["address"] == f"{FLASH_BASE + offset + size:#010x}"
+    assert (error.data["expected"], error.data["found"]) == (bank.content[offset + size], 0xFF)
+    pending = bank.client.call("board.status")["pending_repairs"]
+    assert [(each["bank"], each["offset"], each["size"]) for each in pending] == [("vb.flash", offset, SECTOR)]
+    assert bank.write(offset, noise(size, size))["repaired_bytes"] == SECTOR - size
+    assert bank.client.call("board.status")["pending_repairs"] == []
 
 
 def test_a_failed_write_keeps_no_other_from_working(bank: Bank) -> None:

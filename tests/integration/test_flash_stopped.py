@@ -121,7 +121,7 @@ def test_client_gone_and_detached(slow: Bank, how: str) -> None:
     """It goes on, and another connection gets the result."""
     client, other = slow.stack.client(), slow.stack.client()
     client.call("server.hello", client="the one that goes")
-    data = start(slow, client, 6 + len(how))
+    data = start(slow, client, {"close": 6, "reset": 7}[how])
     operation = wait_programming(client)["operation"]
     getattr(client, how)()
     record = other.call("operation.wait", operation=operation, timeout_ms=60000)

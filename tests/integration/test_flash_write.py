@@ -16,7 +16,8 @@ SIZE = 16 * KIB
 def expected(offset: int, size: int) -> Dict[str, Any]:
     """A result, without what differs from run to run."""
     sectors = (offset + size - 1) // SECTOR - offset // SECTOR + 1
-    return {"segments": 1, "bytes_written": size, "bytes_unchanged": 0, "sectors_erased": sectors, "verified": True}
+    return {"format": "bin", "segments": 1, "bytes_written": size, "bytes_unchanged": 0, "sectors_erased": sectors,
+            "verified": True, "repaired_bytes": 0}
 
 
 def strip(result: Dict[str, Any]) -> Dict[str, Any]:
@@ -29,7 +30,7 @@ def strip(result: Dict[str, Any]) -> Dict[str, Any]:
 @pytest.mark.parametrize("size", [1, 2, 3, 1023, 1024, 1025])
 def test_sizes_and_places(bank: Bank, offset: int, size: int) -> None:
     """What the touched sectors hold beside the image is kept."""
-    result = bank.write(offset, noise(size, offset + size))
+    result = bank.write(offset, noise(size, offset + size), mode="full")
     assert strip(result) == expected(offset, size)
     bank.check()
 
@@ -47,11 +48,11 @@ def test_sizes_and_places(bank: Bank, offset: int, size: int) -> None:
     ],
 )
 def test_over_several_sectors_and_at_the_end(bank: Bank, offset: int, size: int) -> None:
-    assert strip(bank.write(offset, noise(size, offset))) == expected(offset, size)
+    assert strip(bank.write(offset, noise(size, offset), mode="full")) == expected(offset, size)
 
 
 def test_the_whole_bank(bank: Bank) -> None:
-    assert strip(bank.write(0, noise(SIZE, 99))) == expected(0, SIZE)
+    assert strip(bank.write(0, noise(SIZE, 99), mode="full")) == expected(0, SIZE)
 
 
 def test_the_default_address_is_the_base_of_bank_0(bank: Bank) -> None:
@@ -120,7 +121,7 @@ def test_reset_run_starts_what_was_written(bank: Bank) -> None:
 def test_progress(bank: Bank) -> None:
     """The first names the queue, the last the end of the last phase; between them nothing falls within its phase, which
     the client checks with every one."""
-    result = bank.write(SECTOR, noise(8 * SECTOR, 4), progress="w")
+    result = bank.write(SECTOR, noise(8 * SECTOR, 4), progress="w", mode="full")
     notes = bank.client.take_notifications("progress")
     assert all(note["operation"] == result["operation"] and note["token"] == "w" for note in notes)
     assert notes[0]["phase"] == "queued" and notes[0]["place"] == 0

@@ -13,7 +13,9 @@ from typing import Callable, List, Optional
 
 import pytest
 
-CONFIG = Path(__file__).resolve().parents[2] / "mock" / "vboard" / "vboard.cfg"
+_CONFIGS = Path(__file__).resolve().parents[2] / "mock" / "vboard"
+CONFIG = _CONFIGS / "vboard.cfg"
+WORK_AREA_CONFIG = _CONFIGS / "vboard-workarea.cfg"
 START_LIMIT_S = 10.0
 
 
@@ -38,7 +40,7 @@ def _wait(condition: Callable[[], bool], what: str) -> None:
 class RealBoard:
     """The virtual board with `image` in its flash (sizes in bytes), and OpenOCD 0.12.0 on it."""
 
-    def __init__(self, directory: Path, image: Path, flash_size: int) -> None:
+    def __init__(self, directory: Path, image: Path, flash_size: int, config: Path = CONFIG) -> None:
         if shutil.which("openocd") is None:
             pytest.fail("openocd is not installed")
         port_file = directory / "port"
@@ -53,7 +55,7 @@ class RealBoard:
             _wait(lambda: port_file.exists() and port_file.read_text().strip() != "", "vboard")
             self.openocd = subprocess.Popen(
                 ["openocd", "-c", f"set VBOARD_PORT {port_file.read_text().strip()}",
-                 "-c", "tcl_port 0", "-f", str(CONFIG)],
+                 "-c", "tcl_port 0", "-f", str(config)],
                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
                 cwd=directory,
             )

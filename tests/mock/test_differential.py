@@ -12,11 +12,12 @@ import pytest
 import transcript
 from control import MockControl
 from normalise import normalise
-from realboard import RealBoard
+from realboard import CONFIG, WORK_AREA_CONFIG, RealBoard
 from tclwire import END, LINE_TOO_LONG, Wire, envelope
 
 SETTLE_LIMIT_S = 10.0
 FLASH_SIZE = 32 * 1024
+WORK_AREA = 0x1000
 NOTIFICATION = b"type target_"
 
 
@@ -119,11 +120,13 @@ def make_directory(tmp_path: Path, side: str) -> Path:
     return directory
 
 
-def on_real(tmp_path: Path, steps: List[transcript.Step], flash_size: int) -> Record:
+def on_real(
+    tmp_path: Path, steps: List[transcript.Step], flash_size: int, config: Path = CONFIG
+) -> Record:
     """Play on real OpenOCD."""
     image = tmp_path / "image"
     image.write_bytes(transcript.RUNS_FOR_EVER)
-    real = RealBoard(tmp_path, image, flash_size)
+    real = RealBoard(tmp_path, image, flash_size, config)
     try:
         player = Player(real.tcl_port, make_directory(tmp_path, "real"))
         try:
@@ -134,19 +137,21 @@ def on_real(tmp_path: Path, steps: List[transcript.Step], flash_size: int) -> Re
         real.close()
 
 
-def start_mock(flash_size: int = FLASH_SIZE) -> MockControl:
+def start_mock(flash_size: int = FLASH_SIZE, work_area: int = 0) -> MockControl:
     """A mock whose board is in the state of the real one's."""
     program = transcript.RUNS_FOR_EVER.hex()
-    return MockControl.start("--flash-size", str(flash_size), script=[
+    return MockControl.start("--flash-size", str(flash_size), "--work-area", str(work_area), script=[
         {"cmd": "poke", "address": 0x08000000, "data": program},
         {"cmd": "target_state", "state": "reset"},
         {"cmd": "target_state", "state": "running"},
     ])
 
 
-def on_mock(tmp_path: Path, steps: List[transcript.Step], flash_size: int) -> Record:
+def on_mock(
+    tmp_path: Path, steps: List[transcript.Step], flash_size: int, work_area: int = 0
+) -> Record:
     """Play on the mock."""
-    with start_mock(flash_size) as control:
+    with start_mock(flash_size, work_area) as control:
         player = Player(control.tcl_port, make_directory(tmp_path, "mock"))
         try:
             return player.play(steps)
@@ -166,10 +171,12 @@ def difference(real: Record, mock: Record) -> str:
     return "\n".join(out)
 
 
-def compare(tmp_path: Path, steps: List[transcript.Step], flash_size: int) -> None:
+def compare(
+    tmp_path: Path, steps: List[transcript.Step], flash_size: int, work_area: int = 0
+) -> None:
     """Play on both and demand the same."""
-    real = on_real(tmp_path, steps, flash_size)
-    mock = on_mock(tmp_path, steps, flash_size)
+    real = on_real(tmp_path, steps, flash_size, WORK_AREA_CONFIG if work_area else CONFIG)
+    mock = on_mock(tmp_path, steps, flash_size, work_area)
     assert len(real.heard) == len(mock.heard) > len(steps)
     found = difference(real, mock)
     assert not found, found
@@ -178,6 +185,11 @@ def compare(tmp_path: Path, steps: List[transcript.Step], flash_size: int) -> No
 @pytest.mark.parametrize("section", transcript.SECTIONS)
 def test_mock_answers_as_real_openocd(section: str, tmp_path: Path) -> None:
     compare(tmp_path, transcript.SECTIONS[section], FLASH_SIZE)
+
+
+@pytest.mark.parametrize("section", transcript.WORK_AREA_SECTIONS)
+def test_mock_with_a_work_area_answers_as_real_openocd(section: str, tmp_path: Path) -> None:
+    compare(tmp_path, transcript.WORK_AREA_SECTIONS[section], FLASH_SIZE, WORK_AREA)
 
 
 @pytest.mark.parametrize("kibibytes", [4, 64, 128, 132, 256, 512])

@@ -362,9 +362,25 @@ FLASH = steps(
     "flash verify_bank 0 DIR/ones.bin 0",
 )
 
-_IN_FILE = "apply {{t s} {set p [file tempfile $t]; set c [catch $s r]; catch {file delete -force $p};return -code $c $r}} "
+_GET = (
+    "apply {{t b m s} {if {[catch {set p [file tempfile $m]} r]} {return -code 7700 $r};set c [catch $s r];"
+    "if {($c == 0 || $c == 2) && [catch {set f [open $p rb];set r [$f read];set d [$f close];set r} r]} {"
+    "catch {$f close};set c 7700};catch {file delete -force $p};return -code $c $r}} vb.cpu {} "
+)
+_PUT = (
+    "apply {{t b m s n args} {set c [catch {set p [file tempfile $m];set f [open $p wb];"
+    "foreach d $args {$f puts -nonewline $d};$f close;if {[file size $p] != $n} {error {it is cut short}}} r];"
+    "if {$c} {catch {$f close};set c 7700} else {set c [catch {targets $t;eval $s} r];catch {targets $b}};"
+    "catch {file delete -force $p};return -code $c $r}} vb.cpu vb.cpu "
+)
+_SHARED = (
+    "apply {{t b m s n} {if {[catch {file size $m} r] || $r != $n || ![file readable $m] || ![file writable $m]} {"
+    "return -code 7700 {it does not see the file that it was given}};set p $m;set c [catch $s r];return -code $c $r}} "
+    "vb.cpu {} "
+)
+_PROBE_READ = "apply {p {if {![file isfile $p]} {return {}};set f [open $p rb];set d [$f read 100];$f close;return $d}} "
+_PROBE_WRITE = "apply {{p d} {if {![file isfile $p]} {error {no file}};set f [open $p wb];$f puts -nonewline $d;$f close}} "
 _ON_TARGET = "apply {{t b s} {targets $t; set c [catch $s r]; targets $b; return -code $c $r}} "
-_READ_BACK = "set f [open $p rb]; set d [$f read]; $f close; set d"
 _RAW = bytes((index * 181 + index // 251) & 0xFF for index in range(65536))
 
 # The shapes of script that a careful client sends.
@@ -375,15 +391,19 @@ CLIENT = steps(
     "set endian little; catch {set endian [$t cget -endian]};"
     "lappend r [list $t [$t cget -type] $endian [$t curstate] $bits]};"
     "if {$cur ne {}} {targets $cur}; list $cur $r [flash list]}}",
-    _IN_FILE + "DIR/tmp-XXXXXX {dump_image $p 0x20000000 16; %s}" % _READ_BACK,
-    _IN_FILE + "DIR/tmp-XXXXXX {dump_image $p 0x30000000 16; %s}" % _READ_BACK,
-    _IN_FILE + "DIR/tmp-XXXXXX {dump_image $p 0x20004ff0 64; %s}" % _READ_BACK,
-    _IN_FILE + "DIR/tmp-XXXXXX {flash read_bank 0 $p 0x0 0x40; %s}" % _READ_BACK,
-    _IN_FILE + "DIR/tmp-XXXXXX {flash read_bank 0 $p 0x8001 0x40; %s}" % _READ_BACK,
-    _IN_FILE + "DIR/nope/tmp-XXXXXX {set p}", _IN_FILE + "DIR/tmp-XXXXXX {error mine}",
-    _IN_FILE + "DIR/tmp-XXXXXX {set f [open $p wb]; $f puts -nonewline abcd; $f close; load_image $p 0x20000000 bin}",
-    "read_memory 0x20000000 8 4", "halt",
-    _IN_FILE + "DIR/tmp-XXXXXX {set f [open $p wb]; $f puts -nonewline abcd; $f close; flash write_bank 0 $p 0x1000}",
+    _GET + "DIR/tmp-XXXXXX {dump_image $p 0x20000000 16}", _GET + "DIR/tmp-XXXXXX {dump_image $p 0x30000000 16}",
+    _GET + "DIR/tmp-XXXXXX {dump_image $p 0x20004ff0 64}", _GET + "DIR/tmp-XXXXXX {flash read_bank 0 $p 0x0 0x40}",
+    _GET + "DIR/tmp-XXXXXX {flash read_bank 0 $p 0x8001 0x40}", _GET + "DIR/nope/tmp-XXXXXX {set p}",
+    _GET + "DIR/tmp-XXXXXX {error mine}", _GET + "DIR/tmp-XXXXXX {file delete $p}",
+    _PUT + "DIR/tmp-XXXXXX {load_image $p 0x20000000 bin} 4 ab cd", "read_memory 0x20000000 8 4", "halt",
+    _PUT + "DIR/tmp-XXXXXX {flash write_bank 0 $p 0x1000} 4 abcd", _PUT + "DIR/tmp-XXXXXX {set p} 5 abcd",
+    _PUT + "DIR/nope/tmp-XXXXXX {set p} 4 abcd", _PUT + "DIR/tmp-XXXXXX {error mine} 4 abcd",
+    'uplevel #0 [list {*}"apply {{a args} {list \\$a \\$args}} \\"x y\\"" {*}{{1 2} 3}]',
+    "set f [open DIR/shared wb]; $f puts -nonewline {5 byt}; $f close", _SHARED + "DIR/shared {file size $p} 5",
+    _SHARED + "DIR/shared {flash write_bank 0 $p 0x1000} 5", _SHARED + "DIR/shared {set p} 4",
+    _SHARED + "DIR/nope {set p} 0", _SHARED + "DIR/shared {dump_image $p 0x20000000 16} 5", _PROBE_READ + "DIR/shared",
+    _PROBE_READ + "DIR/nope", _PROBE_READ + "DIR", _PROBE_WRITE + "DIR/shared 0123", _PROBE_READ + "DIR/shared",
+    _PROBE_WRITE + "DIR/nope 0123", "file exists DIR/nope",
     "flash erase_sector 0 4 4", "file delete DIR/none", "file tempfile DIR/bad", "file tempfile DIR/XXXXX",
     _ON_TARGET + "vb.cpu vb.cpu {read_memory 0x20000000 32 2}",
     _ON_TARGET + "vb.cpu vb.cpu {read_memory 0x30000000 32 2}",
@@ -407,8 +427,44 @@ GEOMETRY = steps(
     "read_memory 0x1ffff7e0 16 1",
 )
 
+# What changes flash and looks at it, in the shapes that a careful client sends.
+_GEOMETRY_OF = "flash probe 0; list [flash list] [flash info 0 sectors] [flash info 0]"
+CHANGES = steps(
+    "vb.cpu cget -work-area-size", "vb.cpu cget -work-area-phys", "vb.cpu cget -work-area-virt", _GEOMETRY_OF, "flash erase_sector 0 0 3",
+    "flash protect 0 0 0 on", "verify_image_checksum DIR/odd.bin 0x08001400 bin",
+    "verify_image DIR/even.bin 0x08001400 bin", "halt",
+    "flash erase_sector 0 1 3", "flash erase_sector 0 4 7", "flash erase_sector 0 8 30", "flash erase_check 0",
+    "flash write_bank 0 DIR/odd.bin 0x1000", "flash verify_bank 0 DIR/odd.bin 0x1000",
+    "flash verify_bank 0 DIR/odd.bin 0x1002", "verify_image DIR/odd.bin 0x08001000 bin",
+    "verify_image DIR/odd.bin 0x08001001 bin", "verify_image_checksum DIR/odd.bin 0x08001000 bin",
+    "verify_image_checksum DIR/odd.bin 0x08001001 bin", "verify_image_checksum DIR/short.bin 0x08001000 bin",
+    "verify_image_checksum DIR/nope 0x08001000 bin", "verify_image_checksum DIR/odd.bin zz bin",
+    "verify_image_checksum DIR/odd.bin 0x08001000 foo", "verify_image_checksum", "verify_image_checksum DIR",
+    "verify_image_checksum DIR/empty.bin 0x08001000 bin", "flash write_bank 0 DIR/even.bin 0x1003",
+    "flash write_bank 0 DIR/even.bin 0x2001", "flash read_bank 0 DIR/back 0x1ffe 0x210", "flash erase_check 0",
+    "load_image DIR/odd.bin 0x20002001 bin", "read_memory 0x20002000 8 32", "dump_image DIR/ram 0x20002000 1303",
+    "verify_image DIR/odd.bin 0x20002001 bin", "load_image DIR/image.hex 0x18002000 ihex",
+    "verify_image_checksum DIR/odd.bin 0x20002001 bin", "verify_image_checksum DIR/odd.bin 0x20002002 bin",
+    "flash protect 0 1 1 on", _GEOMETRY_OF, "flash erase_sector 0 4 4", "flash protect 0 3 3 on", "reset halt",
+    _GEOMETRY_OF, "flash protect 0 1 1 on", "reset halt", _GEOMETRY_OF, "flash erase_sector 0 2 5",
+    "flash erase_sector 0 0 last", "flash write_bank 0 DIR/even.bin 0xff0", "flash write_bank 0 DIR/even.bin 0x1800",
+    "flash fillw 0x08001c00 0x12345678 4", "flash fillw 0x08002800 0x12345678 4",
+    "flash fillw 0x08002800 0x12345678 4", "flash fillb 0x08002901 0x12 3", "flash erase_address 0x08000800 0x800",
+    "flash erase_address unlock 0x08001000 0x1000", "flash protect 0 0 last off", "reset halt", _GEOMETRY_OF,
+    "flash erase_sector 0 4 12", "flash write_image erase DIR/odd.bin 0x08001001 bin",
+    "flash write_image DIR/odd.bin 0x08001000 bin", "flash verify_image DIR/odd.bin 0x08001001 bin",
+    "flash verify_image DIR/even.bin 0x08001001 bin", "flash write_image erase DIR/image.hex",
+    "verify_image_checksum DIR/image.hex", "flash erase_sector 0 0 last", "flash erase_check 0", "reg r0", "reg pc",
+)
+
 SECTIONS = {
     "tcl": TCL, "client": CLIENT, "files": FILES_STEPS, "binary": BINARY, "general": GENERAL,
     "run control": RUN_CONTROL,
-    "breakpoints": BREAKPOINTS, "memory": MEMORY, "flash": FLASH,
+    "breakpoints": BREAKPOINTS, "memory": MEMORY, "flash": FLASH, "changes": CHANGES,
+}
+
+# Code on the target that reads where nothing is never comes back, which OpenOCD believes after 20 seconds.
+_HANGS = b"verify_image DIR/even.bin 0x30000000 bin"
+WORK_AREA_SECTIONS = {
+    "flash": [step for step in FLASH if step.script != _HANGS], "changes": CHANGES,
 }

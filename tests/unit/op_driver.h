@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "op_keeper.h"
+
 #include "base/alloc.h"
 #include "openocd/tcl.h"
 #include "ops/op.h"
@@ -30,6 +32,7 @@ struct op_driver {
     struct op *op;
     struct op_context context;
     struct op_command command; /* the last one that was to be sent */
+    struct fake_keeper keeper; /* outlives the operations */
     struct err err;
     uint64_t now_us;
     enum op_verdict verdict; /* the last one */
@@ -40,6 +43,7 @@ static inline void op_driver_init(struct op_driver *driver)
 {
     memset(driver, 0, sizeof *driver);
     driver->now_us = 1000000;
+    fake_keeper_init(&driver->keeper);
     driver->info.targets = xcalloc(OP_DRIVER_TARGETS, sizeof *driver->info.targets);
     driver->info.target_count = 1;
     driver->info.targets[0] =
@@ -48,6 +52,7 @@ static inline void op_driver_init(struct op_driver *driver)
     driver->info.bank_count = 1;
     driver->info.banks[0] = (struct ocd_bank){
         .name = "main", .driver = "stm32f1x", .target = "cpu", .base = 0x08000000, .size = 0x2000};
+    driver->info.files = OCD_FILES_LINK;
     snprintf(driver->info.stage_template, sizeof driver->info.stage_template, "/dev/shm/ocdmux-XXXXXX");
     strbuf_init(&driver->command.script);
 }
@@ -64,6 +69,7 @@ static inline void op_driver_fini(struct op_driver *driver)
     }
     strbuf_fini(&driver->command.script);
     ocd_info_fini(&driver->info);
+    fake_keeper_fini(&driver->keeper);
 }
 
 /* Another operation; the one before is freed. */
@@ -84,6 +90,7 @@ static inline void op_driver_set_context(struct op_driver *driver)
         .target = ocd_info_find_target(&driver->info, driver->op->target),
         .budget = driver->op->budget,
         .now_us = driver->now_us,
+        .keeper = &driver->keeper.keeper,
     };
     if (driver->op->class->needs_target) {
         assert_non_null(driver->context.target);
@@ -104,6 +111,10 @@ static inline void op_driver_assert_same_command(const struct op_command *a, con
 {
     assert_int_equal(a->script.length, b->script.length);
     assert_memory_equal(strbuf_text(&a->script), strbuf_text(&b->script), a->script.length);
+    assert_int_equal(a->file, b->file);
+    assert_int_equal(a->file_size, b->file_size);
+    assert_ptr_equal(a->file_bytes, b->file_bytes);
+    assert_true(a->current_target == b->current_target || strcmp(a->current_target, b->current_target) == 0);
     assert_int_equal(a->bytes, b->bytes);
     assert_int_equal(a->changes, b->changes);
     assert_int_equal(a->repeatable, b->repeatable);
@@ -126,6 +137,8 @@ static inline void op_driver_send_once(struct op_driver *driver)
     assert_int_equal(op_driver_call_send(driver, &again), OP_SEND);
     op_driver_assert_same_command(&driver->command, &again);
     strbuf_fini(&again.script);
+    assert_true(driver->command.file_size <= OP_FILE_MOST_BYTES);
+    assert_true((driver->command.file == OP_FILE_PUT) == (driver->command.file_bytes != NULL));
     /* What is sent twice must not change the board. */
     assert_false(driver->command.changes && driver->command.repeatable);
 }
@@ -245,13 +258,21 @@ static inline void op_driver_assert_openocd(const struct op_driver *driver, long
     assert_memory_equal(driver->err.openocd_text, text, strlen(text));
 }
 
-/* What script_with_file() makes of `body`, in a file named by the fixture's template. */
-static inline void op_driver_with_file(struct strbuf *script, const char *body, size_t length)
+/* The next command must be exactly this, and what its file holds becomes the reply. */
+static inline void op_driver_expect_get(struct op_driver *driver, const char *script)
 {
-    strbuf_append_text(
-        script, "apply {{t s} {set p [file tempfile $t]; set c [catch $s r]; catch {file delete -force "
-                "$p};return -code $c $r}} \"/dev/shm/ocdmux-XXXXXX\" ");
-    tcl_quote(script, body, length);
+    op_driver_expect(driver, script);
+    assert_int_equal(driver->command.file, OP_FILE_GET);
+}
+
+/* The same with these bytes in its file. */
+static inline void op_driver_expect_put(struct op_driver *driver, const char *script, const void *bytes,
+                                        size_t size)
+{
+    op_driver_expect(driver, script);
+    assert_int_equal(driver->command.file, OP_FILE_PUT);
+    assert_int_equal(driver->command.file_size, size);
+    assert_memory_equal(driver->command.file_bytes, bytes, size);
 }
 
 #endif

@@ -27,26 +27,117 @@ static inline int fixture_setup(void **state)
 static inline int fixture_teardown(void **state)
 {
     struct fixture *fixture = *state;
+    for (struct made_up_flash *bank = fixture->flash.next; bank != NULL;) {
+        struct made_up_flash *next = bank->next;
+        free(bank);
+        bank = next;
+    }
     op_driver_fini(&fixture->driver);
     free(fixture);
     return 0;
 }
 
-static inline void start_image(struct fixture *fixture, const void *image, size_t size)
+/* The board's survey, after its flash was changed. */
+static inline void take_banks(struct fixture *fixture)
 {
-    uint8_t *copy = xmalloc(size);
-    memcpy(copy, image, size);
-    op_driver_start(&fixture->driver, flash_write_new(&fixture->options, copy, size));
+    struct ocd_info *info = &fixture->driver.info;
+    size_t count = 0;
+    for (const struct made_up_flash *bank = &fixture->flash; bank != NULL; bank = bank->next) {
+        info->banks = xrealloc(info->banks, (count + 1) * sizeof *info->banks);
+        struct ocd_bank *taken = &info->banks[count];
+        *taken = (struct ocd_bank){.index = (unsigned)count, .name = "main", .driver = "stm32f1x"};
+        taken->base = bank->base;
+        taken->size = bank->no_size ? 0 : flash_size(bank);
+        snprintf(taken->target, sizeof taken->target, "%s", bank->target);
+        count++;
+    }
+    info->bank_count = count;
 }
 
-/* An image of `size` bytes of 0x5a at an offset in the bank. */
+/* A flash of other sectors in bank 0. */
+static inline void use_sectors(struct fixture *fixture, size_t count, uint64_t size)
+{
+    flash_init(&fixture->flash, count, size);
+    take_banks(fixture);
+}
+
+/* One more bank, of sectors of 1 KiB. */
+static inline struct made_up_flash *add_bank(struct fixture *fixture, uint64_t base, size_t sectors)
+{
+    struct made_up_flash *bank = xcalloc(1, sizeof *bank);
+    struct made_up_flash *last = &fixture->flash;
+    while (last->next != NULL) {
+        last = last->next;
+    }
+    flash_init(bank, sectors, 1024);
+    bank->base = base;
+    last->next = bank;
+    take_banks(fixture);
+    return bank;
+}
+
+static inline uint64_t bank_offset(const struct fixture *fixture, uint64_t offset)
+{
+    return fixture->flash.base + offset;
+}
+
+struct test_segment {
+    uint64_t address;
+    const void *bytes;
+    size_t size;
+};
+
+static inline struct image make_image(enum image_format format, const struct test_segment *segments,
+                                      size_t count)
+{
+    struct image image = {.format = format, .segment_count = count};
+    image.segments = xcalloc(count, sizeof *image.segments);
+    for (size_t i = 0; i < count; i++) {
+        image.size += segments[i].size;
+    }
+    image.storage = xmalloc(image.size);
+    uint8_t *at = image.storage;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(at, segments[i].bytes, segments[i].size);
+        image.segments[i] =
+            (struct image_segment){.address = segments[i].address, .bytes = at, .size = segments[i].size};
+        at += segments[i].size;
+    }
+    return image;
+}
+
+static inline void start_segments(struct fixture *fixture, const struct test_segment *segments, size_t count)
+{
+    struct image image = make_image(IMAGE_IHEX, segments, count);
+    op_driver_start(&fixture->driver, flash_write_new(&fixture->options, &image));
+}
+
+/* A bin image, wherever the options say. */
+static inline void start_bin(struct fixture *fixture, uint64_t address, const void *bytes, size_t size)
+{
+    struct test_segment segment = {address, bytes, size};
+    struct image image = make_image(IMAGE_BIN, &segment, 1);
+    op_driver_start(&fixture->driver, flash_write_new(&fixture->options, &image));
+}
+
+static inline void start_image(struct fixture *fixture, uint64_t offset, const void *bytes, size_t size)
+{
+    fixture->options.has_address = true;
+    start_bin(fixture, bank_offset(fixture, offset), bytes, size);
+}
+
+/* An image of `size` bytes of 0x5a at an offset in bank 0. */
 static inline void start_at(struct fixture *fixture, uint64_t offset, size_t size)
 {
-    uint8_t *image = xmalloc(size);
-    memset(image, 0x5a, size);
-    fixture->options.has_address = true;
-    fixture->options.address = FLASH_BASE + offset;
-    op_driver_start(&fixture->driver, flash_write_new(&fixture->options, image, size));
+    uint8_t *bytes = xmalloc(size);
+    memset(bytes, 0x5a, size);
+    start_image(fixture, offset, bytes, size);
+    free(bytes);
+}
+
+static inline const struct flash_write *write_of(const struct fixture *fixture)
+{
+    return (const struct flash_write *)fixture->driver.op;
 }
 
 static inline const char *step_name(const struct fixture *fixture)
@@ -55,14 +146,24 @@ static inline const char *step_name(const struct fixture *fixture)
     return op->class->steps[op->step].name;
 }
 
+static inline bool is_step(const struct fixture *fixture, const char *step)
+{
+    return strcmp(step_name(fixture), step) == 0;
+}
+
+static inline void answer(struct fixture *fixture)
+{
+    flash_answer(&fixture->flash, &fixture->driver);
+}
+
 /* Lets everything go well until a command of this step is to be sent. */
 static inline void run_to(struct fixture *fixture, const char *step)
 {
     while (op_driver_run(&fixture->driver) == OP_SEND) {
-        if (strcmp(step_name(fixture), step) == 0) {
+        if (is_step(fixture, step)) {
             return;
         }
-        flash_answer(&fixture->flash, &fixture->driver);
+        answer(fixture);
     }
     fail_msg("there was no step %s: %s", step, fixture->driver.err.message);
 }
@@ -71,7 +172,7 @@ static inline void run_to(struct fixture *fixture, const char *step)
 static inline void run_well(struct fixture *fixture)
 {
     while (op_driver_run(&fixture->driver) == OP_SEND) {
-        flash_answer(&fixture->flash, &fixture->driver);
+        answer(fixture);
     }
     if (fixture->driver.verdict != OP_DONE) {
         fail_msg("failed: %s", fixture->driver.err.message);
@@ -79,24 +180,35 @@ static inline void run_well(struct fixture *fixture)
     assert_false(fixture->driver.op->critical);
 }
 
-/* The next command is this script around a temporary file. */
-static inline void expect_with_file(struct fixture *fixture, const char *body, size_t length)
-{
-    struct strbuf script = STRBUF_INIT;
-    op_driver_with_file(&script, body, length);
-    op_driver_expect(&fixture->driver, strbuf_text(&script));
-    strbuf_fini(&script);
-}
-
 static inline void expect_read(struct fixture *fixture, const char *range)
 {
-    char body[160];
-    int length =
-        snprintf(body, sizeof body,
-                 "flash read_bank 0 $p %s; set f [open $p rb]; set d [$f read]; $f close; set d", range);
-    expect_with_file(fixture, body, (size_t)length);
+    char script[160];
+    snprintf(script, sizeof script, "flash read_bank 0 $p %s", range);
+    op_driver_expect_get(&fixture->driver, script);
     assert_true(fixture->driver.command.repeatable);
     assert_false(fixture->driver.command.changes);
+}
+
+static inline void expect_flash_error(struct fixture *fixture, const char *words, const char *reason,
+                                      const char *flash_state)
+{
+    op_driver_expect_failed(&fixture->driver, ERR_FLASH_ERROR, words);
+    op_driver_assert_text(&fixture->driver, "reason", reason);
+    op_driver_assert_text(&fixture->driver, "flash_state", flash_state);
+}
+
+/* Random bytes, the same in every run. */
+static inline uint32_t next_random(uint32_t *seed)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+static inline void fill_random(uint8_t *bytes, size_t size, uint32_t seed)
+{
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = (uint8_t)(next_random(&seed) >> 8);
+    }
 }
 
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)

@@ -97,7 +97,7 @@ static inline void expect_bytes(const struct fixture *fixture, const char *bytes
 /* No file: everything goes through `read_memory`. */
 static inline void without_files(struct fixture *fixture)
 {
-    fixture->driver.info.stage_template[0] = '\0';
+    fixture->driver.info.files = OCD_FILES_NONE;
 }
 
 static inline void start_write(struct fixture *fixture, uint64_t address, const char *bytes, size_t size,

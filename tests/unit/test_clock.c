@@ -59,12 +59,40 @@ static void test_clock_wall_text_is_rfc3339_in_utc(void **state)
     assert_true(written >= before - 1 && written <= after + 1);
 }
 
+static time_t parse_wall(const char *text)
+{
+    struct tm parts;
+    memset(&parts, 0, sizeof parts);
+    assert_string_equal(strptime(text, "%Y-%m-%dT%H:%M:%S", &parts), text + 19);
+    return timegm(&parts);
+}
+
+static void test_clock_wall_text_of_later(void **state)
+{
+    static const uint64_t seconds[] = {0, 1, 3600, 86400ull * 400};
+    char now[CLOCK_TEXT_SIZE];
+    char later[CLOCK_TEXT_SIZE];
+    (void)state;
+    for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++) {
+        clock_wall_text(now);
+        clock_wall_text_in(later, seconds[i] * 1000000u);
+        double apart = difftime(parse_wall(later), parse_wall(now)) - (double)seconds[i];
+        assert_true(apart >= 0 && apart <= 10);
+        assert_int_equal(strlen(later), 24);
+    }
+    /* Parts of a second carry over. */
+    clock_wall_text_in(later, 999999);
+    clock_wall_text(now);
+    assert_true(difftime(parse_wall(later), parse_wall(now)) <= 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clock_never_falls),
         cmocka_unit_test(test_clock_can_be_faked),
         cmocka_unit_test(test_clock_wall_text_is_rfc3339_in_utc),
+        cmocka_unit_test(test_clock_wall_text_of_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

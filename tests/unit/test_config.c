@@ -73,6 +73,8 @@ static void test_config_of_one_board_has_defaults_for_the_rest(void **state)
     assert_int_equal(config->boards[0].link_limit_ms, 60000);
     assert_int_equal(config->listener_count, 0);
     assert_null(config->dump_root);
+    assert_null(config->share_dir);
+    assert_null(config->share_group);
     assert_int_equal(config->anonymous_role, RPC_ROLE_USER);
     assert_false(config->insecure);
     assert_int_equal(config->log_level, LOG_LEVEL_INFO);
@@ -83,6 +85,17 @@ static void test_config_of_one_board_has_defaults_for_the_rest(void **state)
     assert_int_equal(config->limits.max_inline_bytes, 4u << 20);
     assert_int_equal(config->limits.max_clients, 4096);
     assert_int_equal(config->limits.slow_reader_ms, 30000);
+    assert_int_equal(config->limits.max_stage_bytes, 256u << 20);
+    assert_int_equal(config->limits.max_total_stage_bytes, 1u << 30);
+    assert_int_equal(config->limits.max_stages, 256);
+    assert_int_equal(config->limits.stage_expiry_ms, 3600000);
+    assert_int_equal(config->limits.max_image_bytes, 64u << 20);
+    assert_null(config->stage_root);
+    assert_null(config->stage_group);
+    assert_null(config->share_dir);
+    assert_null(config->share_group);
+    assert_null(config->state_dir);
+    assert_int_equal(config->image_root_count, 0);
 }
 
 static void test_config_takes_every_member(void **state)
@@ -94,10 +107,13 @@ static void test_config_takes_every_member(void **state)
         "\"link_limit_ms\": 1000}, {\"name\": \"B\", \"openocd\": \"[::1]:7777\", \"link_limit_ms\": "
         "3600000}],"
         "\"listen\": [\"tcp:127.0.0.1:0\", \"unix:/tmp/x.sock\"], \"dump_root\": \"/dumps\","
+        "\"stage_root\": \"/stages\", \"stage_group\": \"lab\", \"share_dir\": \"/share\", "
+        "\"share_group\": \"debug\", \"state_dir\": \"/var/lib/ocdmux\", \"image_roots\": [\"/a\", \"/b\"],"
         "\"anonymous_role\": \"admin\", \"insecure\": true, \"log_level\": \"debug\","
         "\"limits\": {\"max_line_bytes\": 1024, \"max_in_flight\": 10000, \"max_queued_bytes\": 1024,"
         "\"max_output_bytes\": 1024, \"max_inline_bytes\": 1, \"max_clients\": 100000, "
-        "\"slow_reader_ms\": 100}}");
+        "\"slow_reader_ms\": 100, \"max_stage_bytes\": 1, \"max_total_stage_bytes\": 1099511627776, "
+        "\"max_stages\": 10000, \"stage_expiry_ms\": 604800000, \"max_image_bytes\": 1073741824}}");
     assert_int_equal(config->board_count, 2);
     assert_string_equal(config->boards[0].stage_dir, "/var/tmp");
     assert_int_equal(config->boards[0].link_limit_ms, 1000);
@@ -114,6 +130,19 @@ static void test_config_takes_every_member(void **state)
     assert_int_equal(config->limits.max_inline_bytes, 1);
     assert_int_equal(config->limits.max_clients, 100000);
     assert_int_equal(config->limits.slow_reader_ms, 100);
+    assert_int_equal(config->limits.max_stage_bytes, 1);
+    assert_int_equal(config->limits.max_total_stage_bytes, 1ull << 40);
+    assert_int_equal(config->limits.max_stages, 10000);
+    assert_int_equal(config->limits.stage_expiry_ms, 604800000);
+    assert_int_equal(config->limits.max_image_bytes, 1u << 30);
+    assert_string_equal(config->stage_root, "/stages");
+    assert_string_equal(config->stage_group, "lab");
+    assert_string_equal(config->share_dir, "/share");
+    assert_string_equal(config->share_group, "debug");
+    assert_string_equal(config->state_dir, "/var/lib/ocdmux");
+    assert_int_equal(config->image_root_count, 2);
+    assert_string_equal(config->image_roots[0], "/a");
+    assert_string_equal(config->image_roots[1], "/b");
 }
 
 static void test_config_may_have_comments(void **state)
@@ -188,6 +217,29 @@ static void test_config_errors_name_the_member(void **state)
         {"{" BOARDS ", \"listen\": [1]}", "lab.json: listen: must be an array of texts"},
         {"{" BOARDS ", \"dump_root\": 1}", "lab.json: dump_root: must be a text that is not empty"},
         {"{" BOARDS ", \"dump_root\": null}", "lab.json: dump_root: must be a text that is not empty"},
+        {"{" BOARDS ", \"stage_root\": \"\"}", "lab.json: stage_root: must be a text that is not empty"},
+        {"{" BOARDS ", \"stage_group\": 0}", "lab.json: stage_group: must be a text that is not empty"},
+        {"{" BOARDS ", \"share_dir\": \"\"}", "lab.json: share_dir: must be a text that is not empty"},
+        {"{" BOARDS ", \"share_dir\": false}", "lab.json: share_dir: must be a text that is not empty"},
+        {"{" BOARDS ", \"share_group\": []}", "lab.json: share_group: must be a text that is not empty"},
+        {"{" BOARDS ", \"state_dir\": null}", "lab.json: state_dir: must be a text that is not empty"},
+        {"{" BOARDS ", \"image_roots\": \"/a\"}", "lab.json: image_roots: must be an array of texts"},
+        {"{" BOARDS ", \"image_roots\": [\"/a\", 1]}",
+         "lab.json: image_roots: must be an array of texts that are not empty"},
+        {"{" BOARDS ", \"image_roots\": [\"\"]}",
+         "lab.json: image_roots: must be an array of texts that are not empty"},
+        {"{" BOARDS ", \"limits\": {\"max_stages\": 0}}",
+         "lab.json: limits.max_stages: must be a whole number from 1 to 10000"},
+        {"{" BOARDS ", \"limits\": {\"max_stage_bytes\": 1099511627777}}",
+         "lab.json: limits.max_stage_bytes: must be a whole number from 1 to 1099511627776"},
+        {"{" BOARDS ", \"limits\": {\"max_total_stage_bytes\": 0}}",
+         "lab.json: limits.max_total_stage_bytes: must be a whole number from 1 to 1099511627776"},
+        {"{" BOARDS ", \"limits\": {\"stage_expiry_ms\": 99}}",
+         "lab.json: limits.stage_expiry_ms: must be a whole number from 100 to 604800000"},
+        {"{" BOARDS ", \"limits\": {\"max_image_bytes\": 1073741825}}",
+         "lab.json: limits.max_image_bytes: must be a whole number from 1 to 1073741824"},
+        {"{" BOARDS ", \"share_dir\": \"\"}", "lab.json: share_dir: must be a text that is not empty"},
+        {"{" BOARDS ", \"share_group\": 7}", "lab.json: share_group: must be a text that is not empty"},
         {"{" BOARDS ", \"insecure\": 1}", "lab.json: insecure: must be true or false"},
         {"{" BOARDS ", \"anonymous_role\": \"root\"}",
          "lab.json: anonymous_role: must be \"observer\", \"user\" or \"admin\""},
@@ -405,6 +457,26 @@ static void test_config_complete_refuses_listeners_that_others_reach(void **stat
     }
 }
 
+static void test_config_complete_wants_a_path_to_share_or_none(void **state)
+{
+    static const struct {
+        const char *dir;
+        bool good;
+    } cases[] = {{"/srv", true}, {"none", true}, {"srv", false}, {"./none", false}, {"None", false}};
+    struct config *config = *state;
+    struct err err;
+    err_reset(&err);
+    must_read(config, "{" BOARDS "}");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        free(config->share_dir);
+        config->share_dir = strdup(cases[i].dir);
+        assert_int_equal(config_complete(config, &err), cases[i].good);
+        if (!cases[i].good) {
+            assert_non_null(strstr(err.message, "share_dir: must be an absolute path or \"none\""));
+        }
+    }
+}
+
 static void test_config_complete_wants_the_dump_root_to_be_a_directory(void **state)
 {
     struct config *config = *state;
@@ -417,6 +489,122 @@ static void test_config_complete_wants_the_dump_root_to_be_a_directory(void **st
               "{\"boards\": [{\"name\": \"x\", \"openocd\": \"127.0.0.1:1\"}], \"dump_root\": \"/tmp\"}");
     assert_true(config_complete(config, &err));
     assert_string_equal(config->dump_root, "/tmp");
+}
+
+static void test_config_complete_wants_roots_to_be_directories(void **state)
+{
+    static const struct {
+        const char *member;
+        const char *message;
+    } cases[] = {
+        {"\"stage_root\": \"/dev/null\"", "stage_root: /dev/null is no directory"},
+        {"\"image_roots\": [\"/tmp\", \"/nowhere\"]", "image_roots: /nowhere is no directory"},
+        {"\"stage_group\": \"no such group\"", "stage_group: there is no group \"no such group\""},
+        {"\"share_dir\": \"shm\"", "share_dir: must be an absolute path or \"none\""},
+        {"\"share_dir\": \"None\"", "share_dir: must be an absolute path or \"none\""},
+        {"\"state_dir\": \"var/lib\"", "state_dir: must be an absolute path"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct config config;
+        struct err err;
+        char text[256];
+        config_init(&config);
+        snprintf(text, sizeof text, "{" BOARDS ", \"listen\": [\"tcp:127.0.0.1:0\"], %s}", cases[i].member);
+        must_read(&config, text);
+        assert_false(config_complete(&config, &err));
+        assert_int_equal(err.kind, ERR_INVALID_PARAMS);
+        assert_string_equal(err.message, cases[i].message);
+        config_fini(&config);
+    }
+}
+
+static void test_config_complete_wants_groups_that_there_are(void **state)
+{
+    struct config *config = *state;
+    struct err err;
+    err_reset(&err);
+    must_read(config, "{" BOARDS ", \"listen\": [\"tcp:127.0.0.1:0\"], \"stage_group\": \"root\", "
+                      "\"stage_root\": \"/tmp\", \"image_roots\": [\"/tmp\"]}");
+    assert_true(config_complete(config, &err));
+    config->share_group = xstrdup("no such group");
+    assert_false(config_complete(config, &err));
+    assert_string_equal(err.message, "share_group: there is no group \"no such group\"");
+}
+
+static void set_environment(const char *name, const char *value)
+{
+    assert_int_equal(value != NULL ? setenv(name, value, 1) : unsetenv(name), 0);
+}
+
+static void test_config_complete_finds_the_state_directory(void **state)
+{
+    static const struct {
+        const char *systemd;
+        const char *xdg;
+        const char *home;
+        const char *found; /* NULL: there is none */
+    } cases[] = {
+        {"/var/lib/ocdmux", "/xdg", "/home/a", "/var/lib/ocdmux"},
+        {"/var/lib/ocdmux:/var/lib/other", NULL, NULL, "/var/lib/ocdmux"},
+        {NULL, "/xdg", "/home/a", "/xdg/ocdmux"},
+        {"relative", "/xdg", "/home/a", "/xdg/ocdmux"},
+        {NULL, NULL, "/home/a", "/home/a/.local/state/ocdmux"},
+        {"", "", "/home/a", "/home/a/.local/state/ocdmux"},
+        {NULL, "xdg", "home", NULL},
+        {NULL, NULL, NULL, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (int given = 0; given < 2; given++) {
+            struct config config;
+            struct err err;
+            config_init(&config);
+            set_environment("STATE_DIRECTORY", cases[i].systemd);
+            set_environment("XDG_STATE_HOME", cases[i].xdg);
+            set_environment("HOME", cases[i].home);
+            must_read(&config, given ? "{" BOARDS
+                                       ", \"listen\": [\"tcp:127.0.0.1:0\"], \"state_dir\": \"/given\"}"
+                                     : "{" BOARDS ", \"listen\": [\"tcp:127.0.0.1:0\"]}");
+            assert_true(config_complete(&config, &err));
+            const char *found = given ? "/given" : cases[i].found;
+            if (found != NULL) {
+                assert_string_equal(config.state_dir, found);
+            } else {
+                assert_null(config.state_dir);
+            }
+            config_fini(&config);
+        }
+    }
+}
+
+static void test_config_complete_takes_a_share_or_none(void **state)
+{
+    static const char *const members[] = {"\"share_dir\": \"/nowhere\"", "\"share_dir\": \"none\"",
+                                          "\"share_dir\": \"/dev/shm\", \"share_group\": \"root\""};
+    (void)state;
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        struct config config;
+        struct err err;
+        char text[256];
+        config_init(&config);
+        snprintf(text, sizeof text, "{" BOARDS ", \"listen\": [\"tcp:127.0.0.1:0\"], %s}", members[i]);
+        must_read(&config, text);
+        assert_true(config_complete(&config, &err));
+        config_fini(&config);
+    }
+}
+
+static void test_config_has_so_many_image_roots(void **state)
+{
+    struct config *config = *state;
+    struct err err;
+    err_reset(&err);
+    for (size_t i = 0; i < CONFIG_MAX_IMAGE_ROOTS; i++) {
+        assert_true(config_add_image_root(config, "/tmp", &err));
+    }
+    assert_false(config_add_image_root(config, "/tmp", &err));
+    assert_string_equal(err.message, "more than 16 image roots");
 }
 
 #define WITH_CONFIG(test) cmocka_unit_test_setup_teardown(test, config_setup, config_teardown)
@@ -437,7 +625,13 @@ int main(void)
         WITH_CONFIG(test_config_complete_adds_the_default_listeners),
         WITH_CONFIG(test_config_complete_wants_a_board),
         WITH_CONFIG(test_config_complete_refuses_listeners_that_others_reach),
+        WITH_CONFIG(test_config_complete_wants_a_path_to_share_or_none),
         WITH_CONFIG(test_config_complete_wants_the_dump_root_to_be_a_directory),
+        cmocka_unit_test(test_config_complete_wants_roots_to_be_directories),
+        WITH_CONFIG(test_config_complete_wants_groups_that_there_are),
+        cmocka_unit_test(test_config_complete_finds_the_state_directory),
+        cmocka_unit_test(test_config_complete_takes_a_share_or_none),
+        WITH_CONFIG(test_config_has_so_many_image_roots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,6 +148,42 @@ static void test_envelope_encode_wraps_the_script(void **state)
     strbuf_fini(&out);
 }
 
+static void test_envelope_encode_hands_data_on(void **state)
+{
+    (void)state;
+    const size_t piece = 256 * 1024;
+    struct strbuf out = STRBUF_INIT;
+    uint8_t *bytes = malloc(ENVELOPE_MAX_COMMAND);
+    assert_non_null(bytes);
+    memset(bytes, 'x', ENVELOPE_MAX_COMMAND);
+    memcpy(bytes, "a\0$\x1a", 4);
+    struct envelope_data data = {.bytes = bytes, .size = 4};
+    assert_true(envelope_encode_with_data(&out, "Nonce1", BYTES("$c do"), &data));
+    assert_string_equal(
+        strbuf_text(&out),
+        "apply {{s args} {set l [capture {set c [catch -exit -eval -signal {uplevel #0 [list {*}$s "
+        "{*}$args]} r "
+        "o];format {}}];return \"\\x00Nonce1 $c [string bytelength $r] [string bytelength $l] [string "
+        "bytelength $o]:$r$l$o\"}} \"\\$c do\" \"a\\x00\\$\\x1a\"\x1a");
+    size_t around = out.length - sizeof "a\\x00\\$\\x1a" + 1;
+    /* In words of 256 KiB. */
+    strbuf_clear(&out);
+    bytes[0] = bytes[1] = bytes[2] = bytes[3] = 'x';
+    data.size = piece + 1;
+    assert_true(envelope_encode_with_data(&out, "Nonce1", BYTES("$c do"), &data));
+    assert_int_equal(out.length, around + piece + 1 + 3);
+    assert_string_equal(out.data + out.length - 7, "x\" \"x\"\x1a");
+    /* What counts is the length as it is sent. */
+    strbuf_clear(&out);
+    data.size = ENVELOPE_MAX_COMMAND;
+    assert_false(envelope_encode_with_data(&out, NONCE, "", 0, &data));
+    data.size++;
+    assert_false(envelope_encode_with_data(&out, NONCE, "", 0, &data));
+    assert_int_equal(out.length, 0);
+    free(bytes);
+    strbuf_fini(&out);
+}
+
 static void test_envelope_encode_minds_the_limit(void **state)
 {
     (void)state;
@@ -636,6 +672,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_envelope_encode_wraps_the_script),
+        cmocka_unit_test(test_envelope_encode_hands_data_on),
         cmocka_unit_test(test_envelope_encode_minds_the_limit),
         cmocka_unit_test(test_envelope_encode_never_splits),
         DECODER_TEST(test_envelope_decodes_what_openocd_0_12_sends),

@@ -26,7 +26,7 @@ static const struct flash_geometry *geometry_of(const struct op_driver *driver)
     return &((const struct flash_info_op *)driver->op)->geometry;
 }
 
-static void run_info(struct op_driver *driver, const struct made_up_flash *flash)
+static void run_info(struct op_driver *driver, struct made_up_flash *flash)
 {
     op_driver_start(driver, flash_info_new(0));
     op_driver_expect(driver, probe_script);
@@ -81,6 +81,50 @@ static void test_flash_info_of_a_driver_without_blocks(void **state)
         assert_int_equal(flash_sector_protection(geometry_of(driver), i),
                          i == 2 ? OCD_PROTECTION_ON : OCD_PROTECTION_OFF);
     }
+}
+
+/* Drivers that cannot look at the protection fill the rows with a guess, and OpenOCD says so in its log
+ * alone. */
+static void test_flash_info_distrusts_protection_that_nobody_looked_at(void **state)
+{
+    struct op_driver *driver = *state;
+    struct made_up_flash flash;
+    struct strbuf text = STRBUF_INIT;
+    flash_init(&flash, 4, 1024);
+    flash.protected_blocks = 5;
+    flash_append_geometry(&flash, &text);
+    op_driver_start(driver, flash_info_new(0));
+    op_driver_run(driver);
+    op_driver_answer(driver, 0, text.data, text.length,
+                     "Flash protection check is not implemented.\n"
+                     "Flash protection check is not implemented.\n");
+    strbuf_fini(&text);
+    op_driver_expect_done(driver);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(geometry_of(driver)->sectors.blocks[i].protection, OCD_PROTECTION_UNKNOWN);
+        assert_int_equal(geometry_of(driver)->blocks.blocks[i].protection, OCD_PROTECTION_UNKNOWN);
+        assert_int_equal(flash_sector_protection(geometry_of(driver), i), OCD_PROTECTION_UNKNOWN);
+    }
+}
+
+static void test_flash_sectors_check_names_the_last_one(void **state)
+{
+    struct ocd_block sectors[] = {
+        {.offset = 0, .size = 16}, {.offset = 16, .size = 0}, {.offset = 16, .size = 8}};
+    struct flash_geometry geometry = {.bank = {.index = 3}, .sectors = {.blocks = sectors, .count = 3}};
+    struct err err;
+    (void)state;
+    err_reset(&err);
+    assert_true(flash_sectors_check(&geometry, 2, 2, &err));
+    assert_false(flash_sectors_check(&geometry, 0, 3, &err));
+    assert_int_equal(err.kind, ERR_INVALID_RANGE);
+    assert_int_equal(err_find_detail(&err, "last")->number, 2);
+    assert_int_equal(err_find_detail(&err, "bank")->number, 3);
+    assert_false(flash_sectors_check(&geometry, 0, 2, &err)); /* one of no size */
+    assert_int_equal(err.kind, ERR_FLASH_ERROR);
+    geometry.sectors.count = 0;
+    assert_false(flash_sectors_check(&geometry, 0, 0, &err));
+    assert_int_equal(err.kind, ERR_FLASH_ERROR);
 }
 
 /* Blocks and sectors need not begin together. */
@@ -222,6 +266,8 @@ int main(void)
         WITH_DRIVER(test_flash_info_brings_the_list_of_banks_up_to_date),
         WITH_DRIVER(test_flash_info_of_a_driver_without_blocks),
         cmocka_unit_test(test_flash_sector_protection_is_the_worst_of_its_blocks),
+        WITH_DRIVER(test_flash_info_distrusts_protection_that_nobody_looked_at),
+        cmocka_unit_test(test_flash_sectors_check_names_the_last_one),
         cmocka_unit_test(test_flash_sector_at_finds_borders),
         WITH_DRIVER(test_flash_info_needs_a_bank),
         WITH_DRIVER(test_flash_info_hands_on_openocds_words),

@@ -88,7 +88,8 @@ static void test_params_fills_defaults(void **state)
     takes(RPC_METHOD_FLASH_WRITE_IMAGE, "{\"data\":\"AA==\"}", &params);
     assert_true(params.image.erase && params.image.verify && params.image.detach);
     assert_int_equal(params.image.prepare, PARAMS_FLASH_WRITE_IMAGE_PREPARE_NONE);
-    assert_int_equal(params.image.format, PARAMS_FLASH_WRITE_IMAGE_FORMAT_BIN);
+    assert_int_equal(params.image.format, RPC_IMAGE_FORMAT_CHOICE_AUTO);
+    assert_false(params.image.format_given || params.image.mode_given);
     assert_int_equal(params.image.encoding, RPC_ENCODING_BASE64);
     assert_false(params.image.address_given);
     give_back(RPC_METHOD_FLASH_WRITE_IMAGE, &params);
@@ -233,15 +234,18 @@ static void test_params_reads_words(void **state)
     (void)state;
     union params params;
     takes(RPC_METHOD_FLASH_WRITE_IMAGE,
-          "{\"data\":\"AA==\",\"prepare\":\"reset_\\u0069nit\",\"mode\":\"full\"}", &params);
+          "{\"data\":\"AA==\",\"prepare\":\"reset_\\u0069nit\",\"mode\":\"full\",\"format\":\"elf\"}",
+          &params);
     assert_int_equal(params.image.prepare, PARAMS_FLASH_WRITE_IMAGE_PREPARE_RESET_INIT);
+    assert_int_equal(params.image.format, RPC_IMAGE_FORMAT_CHOICE_ELF);
+    assert_true(params.image.format_given && params.image.mode_given);
     give_back(RPC_METHOD_FLASH_WRITE_IMAGE, &params);
     static const char rule[] = "prepare: must be one of none, halt, reset_halt, reset_init";
     refuses(RPC_METHOD_FLASH_WRITE_IMAGE, "{\"data\":\"AA==\",\"prepare\":\"Halt\"}", rule, "prepare");
     refuses(RPC_METHOD_FLASH_WRITE_IMAGE, "{\"data\":\"AA==\",\"prepare\":\"\"}", rule, "prepare");
     refuses(RPC_METHOD_FLASH_WRITE_IMAGE, "{\"data\":\"AA==\",\"prepare\":1}", rule, "prepare");
-    refuses(RPC_METHOD_FLASH_WRITE_IMAGE, "{\"data\":\"AA==\",\"format\":\"elf\"}", "format: must be bin",
-            "format");
+    refuses(RPC_METHOD_FLASH_WRITE_IMAGE, "{\"data\":\"AA==\",\"format\":\"hex\"}",
+            "format: must be one of auto, bin, ihex, srec, elf, uf2", "format");
 }
 
 static void test_params_reads_word_lists(void **state)
@@ -365,7 +369,7 @@ static void test_params_decodes_bytes(void **state)
     refuses_data("\"data\":\"0x12\",\"encoding\":\"hex\"", "data: is not valid hex");
     refuses_data("\"data\":[1,2]", "data: must be base64 text");
     refuses_data("\"data\":12,\"encoding\":\"hex\"", "data: must be hex text");
-    refuses(RPC_METHOD_MEMORY_WRITE_BYTES, "{\"address\":0}", "data: is missing", "data");
+    refuses(RPC_METHOD_MEMORY_SEARCH, "{\"start\":0,\"end\":9}", "pattern: is missing", "pattern");
     refuses(RPC_METHOD_MEMORY_WRITE_BYTES, "{\"address\":0,\"data\":\"AA==\",\"encoding\":\"octal\"}",
             "encoding: must be one of base64, hex", "encoding");
 }

@@ -1,13 +1,18 @@
 /* banks and info: what flash there is. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "fields.h"
 #include "print.h"
+#include "sectors.h"
 #include "table.h"
 
-#define CMD_BANK_MAX 1023u
+const struct option cmd_info_options[] = {
+    {"all", NULL, "a line for each sector on a terminal as well", NULL},
+    {NULL, NULL, NULL, NULL},
+};
 
 static void cmd_bank_add_row(struct table *table, const cJSON *bank)
 {
@@ -60,51 +65,13 @@ enum status cmd_banks(struct session *session)
                         NULL);
 }
 
-static const char *cmd_bank_protection(const cJSON *block)
-{
-    const cJSON *protected = field_get(block, "protected");
-    if (!cJSON_IsBool(protected)) {
-        return "unknown";
-    }
-    return cJSON_IsTrue(protected) ? "yes" : "no";
-}
-
-/* Sectors, or protection blocks, whose addresses begin at `base`. */
-static void cmd_bank_print_blocks(const char *name, const cJSON *blocks, uint64_t base)
-{
-    const char *header[] = {name, "address", ">offset", ">size", "protected"};
-    const cJSON *block = NULL;
-    struct table table;
-    table_init(&table, 5, header);
-    cJSON_ArrayForEach(block, blocks)
-    {
-        char text[24];
-        uint64_t offset = 0;
-        field_format_number(block, "index", text);
-        table_add(&table, text);
-        if (field_u64(block, "offset", &offset)) {
-            table_addf(&table, "0x%08" PRIx64, base + offset);
-        } else {
-            table_add(&table, "-");
-        }
-        field_format_number(block, "offset", text);
-        table_add(&table, text);
-        field_format_number(block, "size", text);
-        table_add(&table, text);
-        table_add(&table, cmd_bank_protection(block));
-    }
-    table_print(&table);
-    table_fini(&table);
-}
-
 static bool cmd_bank_show_info(void *arg, const cJSON *result)
 {
     const cJSON *sectors = field_array(result, "sectors");
     const cJSON *blocks = field_array(result, "protection_blocks");
     const char *description = field_text(result, "description");
-    uint64_t base;
-    (void)arg;
-    if (sectors == NULL || !field_u64(result, "base", &base)) {
+    struct sectors_view view = {.name = ">sector", .has_base = true, .join = *(const bool *)arg};
+    if (sectors == NULL || !field_u64(result, "base", &view.base)) {
         return false;
     }
     cmd_bank_print(NULL, result);
@@ -112,10 +79,11 @@ static bool cmd_bank_show_info(void *arg, const cJSON *result)
         print_block(stdout, description);
     }
     putchar('\n');
-    cmd_bank_print_blocks(">sector", sectors, base);
+    sectors_print(&view, sectors);
     if (blocks != NULL && cJSON_GetArraySize(blocks) > 0) {
         putchar('\n');
-        cmd_bank_print_blocks(">protection block", blocks, base);
+        view.name = ">protection block";
+        sectors_print(&view, blocks);
     }
     return true;
 }
@@ -123,12 +91,13 @@ static bool cmd_bank_show_info(void *arg, const cJSON *result)
 enum status cmd_info(struct session *session)
 {
     uint64_t bank = 0;
-    if (!options_word_number(session->arguments, 0, NUMBER_PLAIN, 0, CMD_BANK_MAX, &bank)) {
+    bool join = isatty(STDOUT_FILENO) != 0 && !options_has(session->arguments, "all");
+    if (!options_word_number(session->arguments, 0, NUMBER_PLAIN, 0, SECTORS_MAX_BANK, &bank)) {
         return STATUS_USAGE;
     }
     cJSON *params = session_board_params(session);
     if (session->arguments->count > 0) {
         ocdmux_json_add_u64(params, "bank", bank);
     }
-    return session_show(session, "flash.info", params, NULL, cmd_bank_show_info, NULL);
+    return session_show(session, "flash.info", params, NULL, cmd_bank_show_info, &join);
 }

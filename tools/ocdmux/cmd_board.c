@@ -63,6 +63,30 @@ static void cmd_status_print_banks(const cJSON *banks)
     }
 }
 
+/* Flash that a crash left to be mended. */
+static void cmd_status_print_repairs(const cJSON *repairs)
+{
+    const cJSON *repair = NULL;
+    cJSON_ArrayForEach(repair, repairs)
+    {
+        char size[24];
+        uint64_t base = 0;
+        uint64_t offset = 0;
+        const char *bank = field_text(repair, "bank");
+        const char *since = field_text(repair, "since");
+        bool placed = field_u64(repair, "base", &base) && field_u64(repair, "offset", &offset);
+        field_format_number(repair, "size", size);
+        fputs("pending repair: ", stdout);
+        print_field(stdout, bank == NULL ? "?" : bank);
+        if (placed) {
+            printf(" at 0x%08" PRIx64, base + offset);
+        }
+        printf(", %s bytes, since ", size);
+        print_field(stdout, since == NULL ? "?" : since);
+        puts("; the next flash of an image there mends it");
+    }
+}
+
 static bool cmd_status_show(void *arg, const cJSON *result)
 {
     static const char *const skip[] = {NULL};
@@ -76,6 +100,7 @@ static bool cmd_status_show(void *arg, const cJSON *result)
     if (field_get(result, "running") != NULL) {
         cmd_status_print_running(field_get(result, "running"));
     }
+    cmd_status_print_repairs(field_array(result, "pending_repairs"));
     return true;
 }
 

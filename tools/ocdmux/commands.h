@@ -11,9 +11,30 @@
 
 /* cmd_flash.c */
 extern const struct option cmd_flash_options[];
-extern const struct option cmd_verify_options[];
 enum status cmd_flash(struct session *session);
+
+/* cmd_verify.c */
+extern const struct option cmd_verify_options[];
 enum status cmd_verify(struct session *session);
+
+/* cmd_load.c */
+extern const struct option cmd_load_options[];
+enum status cmd_load(struct session *session);
+
+/* cmd_erase.c */
+extern const struct option cmd_erase_options[];
+extern const struct option cmd_protect_options[];
+enum status cmd_erase(struct session *session);
+enum status cmd_protect(struct session *session);
+
+/* cmd_stage.c */
+extern const struct option cmd_stages_options[];
+enum status cmd_upload(struct session *session);
+enum status cmd_stages(struct session *session);
+
+/* cmd_download.c */
+extern const struct option cmd_download_options[];
+enum status cmd_download(struct session *session);
 
 /* cmd_memory.c */
 extern const struct option cmd_read_options[];
@@ -39,6 +60,7 @@ enum status cmd_reset(struct session *session);
 enum status cmd_targets(struct session *session);
 
 /* cmd_bank.c */
+extern const struct option cmd_info_options[];
 enum status cmd_banks(struct session *session);
 enum status cmd_info(struct session *session);
 

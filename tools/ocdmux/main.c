@@ -8,16 +8,55 @@
 #include "options.h"
 
 static const struct command commands[] = {
-    {"flash", "FILE", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_flash_options,
-     "program a binary image into flash",
-     "FILE is a raw binary image, '-' for standard input. It travels in one request, so it has to fit into "
-     "one:\n"
-     "the server says how much that is, and a larger file is refused before anything is changed.\n"
-     "After Ctrl-C the error tells what was done and whether the flash still holds what it held before.",
+    {"flash", "[FILE]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_flash_options,
+     "program an image into flash, verify it and run it",
+     "FILE is an ELF, Intel HEX, S-record or UF2 file, or plain bytes; '-' for standard input. Without "
+     "options\n"
+     "the target is reset and initialised, the sectors that differ are programmed and verified, and the "
+     "board\n"
+     "is reset to run. That comes with success only: after a failure the target stays halted.\n"
+     "A larger FILE is uploaded first; an upload that stopped goes on where it stopped, and what the server\n"
+     "has already is not sent again. After Ctrl-C the error tells what was done and what state the flash is\n"
+     "in. If the connection is lost the server goes on: 'ocdmux wait OPERATION' tells how it ended.",
      cmd_flash},
-    {"verify", "FILE", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_verify_options,
-     "compare flash with a binary image",
-     "Exits with 1 and lists the first differences if the flash holds something else.", cmd_verify},
+    {"verify", "[FILE]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_verify_options,
+     "compare flash with an image",
+     "FILE as for 'flash'. Reads only. Exits with 1 and lists the first differences if the flash holds\n"
+     "something else.",
+     cmd_verify},
+    {"load", "[FILE]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_load_options,
+     "load an image into RAM and verify it",
+     "FILE as for 'flash'; for builds that run from RAM. The target is halted before and not started after:\n"
+     "'ocdmux resume ADDRESS' runs it from the entry that is printed.",
+     cmd_load},
+    {"erase", "[SECTORS]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_erase_options,
+     "erase sectors of a flash bank",
+     "SECTORS is FIRST or FIRST-LAST, by the numbers that 'info' shows, 0 to 1048575. The target must be\n"
+     "halted.",
+     cmd_erase},
+    {"protect", "on|off SECTORS", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_protect_options,
+     "protect sectors, or lift their protection",
+     "SECTORS as for 'erase'. Prints what reads back, and says when it takes effect with a reset only.",
+     cmd_protect},
+    {"banks", "", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL, "list the board's flash banks", NULL,
+     cmd_banks},
+    {"info", "[BANK]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_info_options,
+     "show a flash bank's sectors and protection",
+     "BANK is its number, 0 to 1023; 0 if it is not given. Sizes are in bytes. On a terminal sectors of the\n"
+     "same size and protection share a line.",
+     cmd_info},
+    {"upload", "FILE", 0, NULL, "upload a file into a stage of the server and print its id",
+     "FILE is on this machine, '-' for standard input. An upload that stopped goes on where it stopped, and\n"
+     "content that the server has is not sent again. A stage expires one hour after its last use. With "
+     "--json\n"
+     "an object with stage, size, sha256 and present (nothing had to be sent) is printed.",
+     cmd_upload},
+    {"download", "[STAGE] [FILE]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_download_options,
+     "copy a stage, or with --bank a flash bank, into a file",
+     "FILE is on this machine: it is written as FILE.part, checked by size and SHA-256, and then renamed.\n"
+     "Without FILE, or with '-', the bytes go to standard output. With --bank there is no STAGE.",
+     cmd_download},
+    {"stages", "", 0, cmd_stages_options, "list your stages on the server, or remove one", NULL, cmd_stages},
     {"read", "ADDRESS [COUNT]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_read_options,
      "read memory by units of one width",
      "Each unit is one access of exactly that width. COUNT is the number of units, 1 if it is not given.",
@@ -53,10 +92,6 @@ static const struct command commands[] = {
      cmd_reset},
     {"targets", "", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL, "list the board's targets", NULL,
      cmd_targets},
-    {"banks", "", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL, "list the board's flash banks", NULL,
-     cmd_banks},
-    {"info", "[BANK]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL,
-     "show a flash bank's sectors and protection", "BANK is its number, 0 if it is not given.", cmd_info},
     {"status", "", COMMAND_TAKES_BOARD, NULL, "show what the board and its link are doing", NULL, cmd_status},
     {"boards", "", 0, NULL, "list the server's boards", NULL, cmd_boards},
     {"stats", "", 0, NULL, "show the server's counters", NULL, cmd_stats},

@@ -4,17 +4,27 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/strbuf.h"
+#include "base/utf8.h"
 #include "print.h"
 
 #define PROGRESS_BAR_WIDTH 30u
+/* A shorter bar tells nothing; then there is none. */
+#define PROGRESS_BAR_LEAST 5u
+/* Of a terminal that does not say. */
+#define PROGRESS_COLUMNS 80u
 /* A rate over a shorter time says nothing. */
 #define PROGRESS_RATE_AFTER_US 200000u
+/* More is told as "> 99 h". */
+#define PROGRESS_MOST_SECONDS (100.0 * 3600)
 
 /* One notification. */
 struct progress_point {
+    char phase[32]; /* escaped */
     uint64_t done;
     bool has_total;
     uint64_t total;
@@ -34,16 +44,30 @@ void progress_init(struct progress *progress, bool lines)
     }
 }
 
-/* "" where there is no text; cut where it is too long. */
-static void progress_copy_text(char *out, size_t size, const cJSON *params, const char *name)
+/* Escaped, and cut between two characters where it is too long. */
+static void progress_copy(char *out, size_t size, const char *text)
 {
     struct strbuf escaped = STRBUF_INIT;
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(params, name));
-    if (text != NULL) {
-        print_escape(&escaped, text, strlen(text), true);
+    size_t length = 0;
+    print_escape(&escaped, text, strlen(text), true);
+    const char *whole = strbuf_text(&escaped);
+    while (whole[length] != '\0') {
+        size_t taken = utf8_sequence(whole + length, escaped.length - length);
+        if (taken == 0 || length + taken >= size) {
+            break;
+        }
+        length += taken;
     }
-    (void)snprintf(out, size, "%s", strbuf_text(&escaped));
+    memcpy(out, whole, length);
+    out[length] = '\0';
     strbuf_fini(&escaped);
+}
+
+/* "" where there is no text. */
+static void progress_copy_text(char *out, size_t size, const cJSON *params, const char *name)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(params, name));
+    progress_copy(out, size, text == NULL ? "" : text);
 }
 
 static bool progress_read(const struct progress *progress, const cJSON *params,
@@ -56,6 +80,7 @@ static bool progress_read(const struct progress *progress, const cJSON *params,
     }
     point.has_total = ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(params, "total"), &point.total);
     point.queued = strcmp(phase, "queued") == 0;
+    progress_copy(point.phase, sizeof(point.phase), phase);
     (void)!ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(params, "place"), &point.place);
     progress_copy_text(point.unit, sizeof(point.unit), params, "unit");
     point.bytes = strcmp(point.unit, "bytes") == 0;
@@ -76,83 +101,188 @@ static unsigned progress_percent(const struct progress_point *point)
     return point->done >= point->total ? 100 : (unsigned)((double)point->done * 100 / (double)point->total);
 }
 
-/* "" while there is nothing to say. */
-static void progress_format_rate(const struct progress *progress, const struct progress_point *point,
-                                 char *out, size_t size)
+/* Units a second since the phase began; 0 while there is nothing to say. */
+static double progress_rate(const struct progress *progress, const struct progress_point *point)
 {
     uint64_t elapsed = clock_now_us() - progress->phase_start_us;
-    *out = '\0';
     if (elapsed < PROGRESS_RATE_AFTER_US || point->done <= progress->phase_start_done) {
+        return 0;
+    }
+    return (double)(point->done - progress->phase_start_done) * 1e6 / (double)elapsed;
+}
+
+static void progress_add_rate(struct strbuf *line, const struct progress_point *point, double rate)
+{
+    if (rate <= 0) {
         return;
     }
-    double rate = (double)(point->done - progress->phase_start_done) * 1e6 / (double)elapsed;
     if (point->bytes) {
-        (void)snprintf(out, size, ", %.1f KiB/s", rate / 1024);
+        strbuf_appendf(line, ", %.1f KiB/s", rate / 1024);
     } else {
-        (void)snprintf(out, size, ", %.1f %s/s", rate, point->unit);
+        strbuf_appendf(line, ", %.1f %s/s", rate, point->unit);
     }
+}
+
+/* The time that is left at this rate, as ", 0:12 left". */
+static void progress_add_left(struct strbuf *line, const struct progress_point *point, double rate)
+{
+    if (rate <= 0 || !point->has_total || point->done >= point->total) {
+        return;
+    }
+    double left = (double)(point->total - point->done) / rate;
+    if (left >= PROGRESS_MOST_SECONDS) {
+        strbuf_append_text(line, ", > 99 h left");
+        return;
+    }
+    /* Rounded up: what has not ended has a second left. */
+    unsigned seconds = (unsigned)left + 1;
+    if (seconds >= 3600) {
+        strbuf_appendf(line, ", %u:%02u:%02u left", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    } else {
+        strbuf_appendf(line, ", %u:%02u left", seconds / 60, seconds % 60);
+    }
+}
+
+/* How many columns the character takes at most: what is not ASCII may be a wide one. */
+static size_t progress_width_of(const char *bytes)
+{
+    return (unsigned char)bytes[0] < 0x80 ? 1 : 2;
+}
+
+/* Where the first character ends that does not fit into `columns`; the width of what does. */
+static size_t progress_fit(const struct strbuf *line, size_t columns, size_t *ret_width)
+{
+    const char *text = strbuf_text(line);
+    size_t width = 0;
+    size_t i = 0;
+    while (i < line->length && width + progress_width_of(text + i) <= columns) {
+        size_t taken = utf8_sequence(text + i, line->length - i);
+        width += progress_width_of(text + i);
+        i += taken > 0 ? taken : 1;
+    }
+    *ret_width = width;
+    return i;
+}
+
+static size_t progress_width(const struct strbuf *line)
+{
+    size_t width;
+    (void)progress_fit(line, SIZE_MAX, &width);
+    return width;
+}
+
+static void progress_cut(struct strbuf *line, size_t columns)
+{
+    size_t width;
+    strbuf_truncate(line, progress_fit(line, columns, &width));
+}
+
+/* One less than there are: a terminal may wrap behind its last one. */
+static size_t progress_columns(void)
+{
+    struct winsize size;
+    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+    return (known ? size.ws_col : PROGRESS_COLUMNS) - 1u;
+}
+
+/* Appends the bar, as long as `room` allows, and `text` behind it. */
+static void progress_add_bar(struct strbuf *line, size_t columns, unsigned percent, const struct strbuf *text)
+{
+    size_t taken = progress_width(line) + progress_width(text) + 2;
+    size_t length = taken < columns ? columns - taken : 0;
+    length = length < PROGRESS_BAR_WIDTH ? length : PROGRESS_BAR_WIDTH;
+    if (length >= PROGRESS_BAR_LEAST) {
+        strbuf_append_byte(line, '[');
+        for (unsigned i = 0; i < length; i++) {
+            strbuf_append_byte(line, i < percent * length / 100 ? '#' : '.');
+        }
+        strbuf_append_byte(line, ']');
+    }
+    strbuf_append(line, text->data, text->length);
 }
 
 static void progress_draw_bar(struct progress *progress, const struct progress_point *point)
 {
-    char bar[PROGRESS_BAR_WIDTH + 1];
-    char rate[64];
-    unsigned percent = progress_percent(point);
-    progress_format_rate(progress, point, rate, sizeof(rate));
+    struct strbuf line = STRBUF_INIT;
+    struct strbuf text = STRBUF_INIT;
+    size_t columns = progress_columns();
+    double rate = progress_rate(progress, point);
     progress->drawn = true;
-    /* CSI K clears the rest of the line. */
-    fprintf(stderr, "\r%-8s ", progress->phase);
+    strbuf_appendf(&line, "%-8s ", progress->phase);
     if (point->queued && point->place == 0) {
-        fputs("next\033[K", stderr);
-        return;
+        strbuf_append_text(&line, "next");
+    } else if (point->queued) {
+        strbuf_appendf(&line, "behind %" PRIu64, point->place);
+    } else if (!point->has_total) {
+        strbuf_appendf(&line, "%" PRIu64 " %s", point->done, point->unit);
+        progress_add_rate(&line, point, rate);
+    } else {
+        unsigned percent = progress_percent(point);
+        strbuf_appendf(&text, " %3u %%, %" PRIu64 " %s", percent, point->done, point->unit);
+        progress_add_rate(&text, point, rate);
+        progress_add_left(&text, point, rate);
+        progress_add_bar(&line, columns, percent, &text);
     }
-    if (point->queued) {
-        fprintf(stderr, "behind %" PRIu64 "\033[K", point->place);
-        return;
-    }
-    if (!point->has_total) {
-        fprintf(stderr, "%" PRIu64 " %s%s\033[K", point->done, point->unit, rate);
-        return;
-    }
-    for (unsigned i = 0; i < PROGRESS_BAR_WIDTH; i++) {
-        bar[i] = i < percent * PROGRESS_BAR_WIDTH / 100 ? '#' : '.';
-    }
-    bar[PROGRESS_BAR_WIDTH] = '\0';
-    fprintf(stderr, "[%s] %3u %%, %" PRIu64 " %s%s\033[K", bar, percent, point->done, point->unit, rate);
+    progress_cut(&line, columns);
+    /* CSI K clears the rest of the line. */
+    fprintf(stderr, "\r%s\033[K", strbuf_text(&line));
+    strbuf_fini(&text);
+    strbuf_fini(&line);
 }
 
-static void progress_print_line(struct progress *progress, const struct progress_point *point)
+static void progress_print_line(const struct progress *progress, const struct progress_point *point)
 {
-    char rate[64];
-    progress_format_rate(progress, point, rate, sizeof(rate));
+    struct strbuf line = STRBUF_INIT;
     if (point->queued) {
         /* Every request is told that it is queued; it is worth a line where something else goes first. */
         if (point->place > 0) {
             fprintf(stderr, "%s: behind %" PRIu64 "\n", progress->phase, point->place);
         }
-    } else if (point->has_total) {
-        fprintf(stderr, "%s: %" PRIu64 " of %" PRIu64 " %s (%u %%)%s\n", progress->phase, point->done,
-                point->total, point->unit, progress_percent(point), rate);
-    } else {
-        fprintf(stderr, "%s: %" PRIu64 " %s%s\n", progress->phase, point->done, point->unit, rate);
+        return;
     }
+    strbuf_appendf(&line, "%s: %" PRIu64, progress->phase, point->done);
+    if (point->has_total) {
+        strbuf_appendf(&line, " of %" PRIu64 " %s (%u %%)", point->total, point->unit,
+                       progress_percent(point));
+    } else {
+        strbuf_appendf(&line, " %s", point->unit);
+    }
+    progress_add_rate(&line, point, progress_rate(progress, point));
+    fprintf(stderr, "%s\n", strbuf_text(&line));
+    strbuf_fini(&line);
 }
 
 /* Whether the phase is a new one. */
-static bool progress_enter_phase(struct progress *progress, const cJSON *params,
-                                 const struct progress_point *point)
+static bool progress_enter_phase(struct progress *progress, const struct progress_point *point)
 {
-    char phase[sizeof(progress->phase)];
-    progress_copy_text(phase, sizeof(phase), params, "phase");
-    if (strcmp(phase, progress->phase) == 0) {
+    if (strcmp(point->phase, progress->phase) == 0) {
         return false;
     }
     progress_end(progress);
-    memcpy(progress->phase, phase, sizeof(phase));
+    memcpy(progress->phase, point->phase, sizeof(progress->phase));
     progress->phase_start_us = clock_now_us();
     progress->phase_start_done = point->done;
     progress->tenth = progress_percent(point) / 10;
     return true;
+}
+
+static void progress_take_point(struct progress *progress, const struct progress_point *point)
+{
+    bool entered = progress_enter_phase(progress, point);
+    unsigned tenth = progress_percent(point) / 10;
+    switch (progress->style) {
+    case PROGRESS_BAR:
+        progress_draw_bar(progress, point);
+        break;
+    case PROGRESS_LINES:
+        if (entered || tenth > progress->tenth) {
+            progress_print_line(progress, point);
+            progress->tenth = tenth;
+        }
+        break;
+    case PROGRESS_OFF:
+        break;
+    }
 }
 
 void progress_take(struct progress *progress, const cJSON *params)
@@ -164,21 +294,15 @@ void progress_take(struct progress *progress, const cJSON *params)
     if (progress->operation[0] == '\0') {
         progress_copy_text(progress->operation, sizeof(progress->operation), params, "operation");
     }
-    bool entered = progress_enter_phase(progress, params, &point);
-    unsigned tenth = progress_percent(&point) / 10;
-    switch (progress->style) {
-    case PROGRESS_BAR:
-        progress_draw_bar(progress, &point);
-        break;
-    case PROGRESS_LINES:
-        if (entered || tenth > progress->tenth) {
-            progress_print_line(progress, &point);
-            progress->tenth = tenth;
-        }
-        break;
-    case PROGRESS_OFF:
-        break;
-    }
+    progress_take_point(progress, &point);
+}
+
+void progress_show(struct progress *progress, const char *phase, uint64_t done, uint64_t total)
+{
+    struct progress_point point = {.done = done, .has_total = true, .total = total, .bytes = true};
+    progress_copy(point.phase, sizeof(point.phase), phase);
+    progress_copy(point.unit, sizeof(point.unit), "bytes");
+    progress_take_point(progress, &point);
 }
 
 void progress_end(struct progress *progress)

@@ -1,6 +1,7 @@
 /*
- * How far a request is, on standard error: a bar with the rate where that is a terminal, elsewhere a plain
- * line at the start of each phase, at each further tenth and at its end.
+ * How far a request is, on standard error: where that is a terminal a bar with the rate and the time left, as
+ * wide as fits into a line of it; elsewhere a plain line at the start of each phase, at each further tenth
+ * and at its end.
  */
 #ifndef OCDMUX_TOOL_PROGRESS_H
 #define OCDMUX_TOOL_PROGRESS_H
@@ -28,6 +29,8 @@ struct progress {
 void progress_init(struct progress *progress, bool lines);
 /* Shows a `progress` notification's parameters. */
 void progress_take(struct progress *progress, const cJSON *params);
+/* Shows how far something of this program's own is, in bytes. */
+void progress_show(struct progress *progress, const char *phase, uint64_t done, uint64_t total);
 /* Ends a bar, so that other text can follow. */
 void progress_end(struct progress *progress);
 

@@ -10,6 +10,7 @@
 
 #include "base/strbuf.h"
 #include "interrupt.h"
+#include "outcome.h"
 #include "print.h"
 
 #define SESSION_CLIENT_NAME "ocdmux " OCDMUX_VERSION
@@ -97,6 +98,10 @@ enum status session_report(struct session *session, struct ocdmux_error *error)
         session_print_openocd(error->openocd_code, error->openocd_text);
     }
     session_report_details(error->details);
+    outcome_print_flash(error);
+    if (ocdmux_error_is(error, "target_not_halted")) {
+        fputs("  'ocdmux halt' halts it\n", stderr);
+    }
     session->status = session_status_of(error);
     ocdmux_error_fini(error);
     return session->status;
@@ -160,6 +165,10 @@ static bool session_hello(struct session *session)
     if (!ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(limits, "max_inline_bytes"),
                          &session->max_inline_bytes)) {
         session->max_inline_bytes = UINT64_MAX;
+    }
+    if (!ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(limits, "max_image_bytes"),
+                         &session->max_image_bytes)) {
+        session->max_image_bytes = UINT64_MAX;
     }
     ocdmux_result_fini(&result);
     return true;
@@ -259,25 +268,59 @@ static bool session_notified(void *arg, const struct ocdmux_notification *notifi
     return extra->data == NULL || extra->data(extra->data_arg, notification);
 }
 
+/* Nothing of a bar may be in the way of what is written next. */
+static void session_end_bars(const struct session_extra *extra)
+{
+    if (extra->progress != NULL) {
+        progress_end(extra->progress);
+    }
+    if (extra->bar != NULL) {
+        progress_end(extra->bar);
+    }
+}
+
 static void session_cancelling(void *arg)
 {
     struct session_request *request = arg;
     request->session->interrupted = true;
-    if (request->extra.progress != NULL) {
-        progress_end(request->extra.progress);
-    }
+    session_end_bars(&request->extra);
     fputs("ocdmux: cancelling; once more to stop waiting\n", stderr);
+}
+
+/* Whether the request may have done something that its error does not tell. */
+static bool session_is_outcome_unknown(const struct session *session, const struct ocdmux_error *error)
+{
+    if (!error->local) {
+        return ocdmux_error_is(error, "outcome_unknown");
+    }
+    /* Without an interrupt that cancelled it, it was not even sent. */
+    if (ocdmux_error_is(error, OCDMUX_KIND_CANCELLED)) {
+        return session->interrupted;
+    }
+    return !ocdmux_error_is(error, OCDMUX_KIND_INVALID_PARAMS) &&
+           !ocdmux_error_is(error, OCDMUX_KIND_LINE_TOO_LONG);
 }
 
 static void session_report_call(struct session *session, const struct session_extra *extra,
                                 struct ocdmux_error *error)
 {
-    bool unknown = error->local || ocdmux_error_is(error, "outcome_unknown");
+    bool unknown = session_is_outcome_unknown(session, error);
+    bool told = outcome_has_flash_state(error);
+    bool cancelled = error->local && ocdmux_error_is(error, OCDMUX_KIND_CANCELLED);
+    session->interrupted = session->interrupted || cancelled;
     (void)session_report(session, error);
+    if (cancelled && !unknown && extra->untouched != NULL) {
+        fprintf(stderr, "  %s\n", extra->untouched);
+    }
+    if (unknown && !told && extra->unknown != NULL) {
+        fprintf(stderr, "  %s\n", extra->unknown);
+    }
     if (unknown && extra->progress != NULL && extra->progress->operation[0] != '\0') {
         fputs("  'ocdmux wait ", stderr);
         print_field(stderr, extra->progress->operation);
         fputs("' tells how it ends\n", stderr);
+    } else if (unknown && extra->unknown != NULL) {
+        fputs("  'ocdmux operations' lists what the server runs, and what ended\n", stderr);
     }
 }
 
@@ -302,11 +345,15 @@ bool session_call_text(struct session *session, const char *method, const char *
     if (session->timeout_ms != 0) {
         options.timeout_ms = session->timeout_ms + SESSION_GRACE_MS;
     }
+    if (request.extra.progress != NULL) {
+        request.extra.progress->operation[0] = '\0';
+    }
     bool good = ocdmux_call_text(session->connection, method, params, &options, ret_result, &error);
     if (request.extra.progress != NULL) {
         progress_end(request.extra.progress);
     }
     if (!good) {
+        session_end_bars(&request.extra);
         session_report_call(session, &request.extra, &error);
     }
     return good;

@@ -25,8 +25,9 @@ struct session {
     bool json;
     uint64_t max_line_bytes; /* the server's, once connected */
     uint64_t max_inline_bytes;
-    bool interrupted;   /* an interrupt has cancelled a request, however that ended */
-    enum status status; /* of the last request that failed */
+    uint64_t max_image_bytes; /* UINT64_MAX where the server does not say */
+    bool interrupted;         /* an interrupt has cancelled a request, however that ended */
+    enum status status;       /* of the last request that failed */
 };
 
 /* False after a message for a bad --timeout. */
@@ -48,6 +49,9 @@ cJSON *session_plain_params(const struct session *session);
 /* A request's extras; all zero for none. */
 struct session_extra {
     struct progress *progress;    /* asks for progress and shows it */
+    struct progress *bar;         /* shown by the caller; ended before anything else is written */
+    const char *untouched;        /* said on stderr where an interrupt came before the request was sent */
+    const char *unknown;          /* said on stderr where nobody knows what the request has done */
     ocdmux_notification_fn *data; /* gets `data`; false cancels the request */
     void *data_arg;
 };

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -137,7 +138,7 @@ class Vboard(Process):
 
 class OpenOcd(Process):
     """Debian's OpenOCD on a virtual board. `tcl_port` 0 lets the kernel choose; `setup` is Tcl before the
-    configuration, `then` behind it."""
+    configuration, `then` behind it, `prefix` a command that runs the rest of its words."""
 
     def __init__(
         self,
@@ -146,8 +147,9 @@ class OpenOcd(Process):
         config: Path = VBOARD_CONFIG,
         setup: Sequence[str] = (),
         then: Sequence[str] = (),
+        prefix: Sequence[str] = (),
     ) -> None:
-        command = ["openocd", "-c", f"set VBOARD_PORT {board_port}", "-c", f"tcl_port {tcl_port}"]
+        command = [*prefix, "openocd", "-c", f"set VBOARD_PORT {board_port}", "-c", f"tcl_port {tcl_port}"]
         for line in setup:
             command += ["-c", line]
         command += ["-f", str(config)]
@@ -165,8 +167,12 @@ class Daemon(Process):
     """ocdmuxd. Its end by SIGTERM must have exit status 0, which stop() checks."""
 
     def __init__(self, flags: Sequence[str], listeners: int = 1, env: Optional[Dict[str, str]] = None) -> None:
-        """`flags` include the listeners; waits until `listeners` of them are open."""
-        super().__init__([str(build_file("ocdmuxd")), *flags], env={**os.environ, **(env or {})})
+        """`flags` include the listeners; waits until `listeners` of them are open. Unless `env` or a flag says where
+        its state goes, that is a directory that ends with this process."""
+        self._state = tempfile.TemporaryDirectory(prefix="ocdmux-test-state-")
+        environment = {**os.environ, "XDG_STATE_HOME": self._state.name, **(env or {})}
+        environment.pop("STATE_DIRECTORY", None)
+        super().__init__([str(build_file("ocdmuxd")), *flags], env=environment)
         self.addresses: List[str] = []
         try:
             wait_until(lambda: self._listening(listeners), "the daemon's listeners", START_LIMIT_S)

@@ -1,0 +1,382 @@
+/* Files that keep what an erase would lose. */
+#include "board/repairs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#define RECORD_PREFIX "kept-"
+#define TEMPORARY_NAME "new"
+#define NAME_SIZE 64
+
+/* Boards and addresses as part of a file name: anything unusual becomes "%XX". */
+static void append_safe(struct strbuf *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char byte = (unsigned char)*text;
+        bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                     (byte >= '0' && byte <= '9') || byte == '-' || byte == '_' ||
+                     (byte == '.' && out->length > 0 && out->data[out->length - 1] != '/');
+        if (plain) {
+            strbuf_append_byte(out, (char)byte);
+        } else {
+            strbuf_appendf(out, "%%%02X", byte);
+        }
+    }
+}
+
+static void name_file(const struct repair_head *head, char name[NAME_SIZE])
+{
+    snprintf(name, NAME_SIZE, RECORD_PREFIX "%" PRIx64 "-%" PRIx64, head->base, head->sector_offset);
+}
+
+static int open_directory(const struct repairs *repairs)
+{
+    return open(repairs->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static struct repair *find(const struct repairs *repairs, uint64_t base, uint64_t sector_offset)
+{
+    list_for_each (node, &repairs->pending) {
+        struct repair *repair = list_entry(node, struct repair, node);
+        if (repair->head.base == base && repair->head.sector_offset == sector_offset) {
+            return repair;
+        }
+    }
+    return NULL;
+}
+
+static void drop(struct repair *repair)
+{
+    list_remove(&repair->node);
+    free(repair->file);
+    free(repair);
+}
+
+/* Times are of one form, in which the order of the texts is theirs. */
+static bool is_younger(const struct list *node, const struct repair_head *head)
+{
+    return strcmp(list_entry(node, const struct repair, node)->head.since, head->since) > 0;
+}
+
+/* Oldest first; a directory has no order of its own. */
+static struct repair *add(struct repairs *repairs, const struct repair_head *head, const char *file)
+{
+    struct repair *repair = xcalloc(1, sizeof *repair);
+    repair->head = *head;
+    repair->file = xstrdup(file);
+    struct list *position = &repairs->pending;
+    while (position->prev != &repairs->pending && is_younger(position->prev, head)) {
+        position = position->prev;
+    }
+    list_insert_before(position, &repair->node);
+    return repair;
+}
+
+/* Reading. */
+
+static bool read_whole(int directory, const char *file, struct strbuf *out)
+{
+    struct stat status;
+    int fd = openat(directory, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    bool ok = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+              status.st_size <= (off_t)REPAIR_RECORD_MOST_BYTES;
+    while (ok) {
+        char *room = strbuf_extend(out, 65536);
+        ssize_t got = read(fd, room, 65536);
+        strbuf_truncate(out, out->length - 65536 + (got > 0 ? (size_t)got : 0));
+        ok = got >= 0 && out->length <= REPAIR_RECORD_MOST_BYTES;
+        if (got <= 0) {
+            break;
+        }
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return ok;
+}
+
+static bool read_record(int directory, const char *file, struct repair_head *ret_head,
+                        struct keeper_record *ret_record)
+{
+    struct strbuf text = STRBUF_INIT;
+    bool ok = read_whole(directory, file, &text) &&
+              repair_record_decode((const uint8_t *)strbuf_text(&text), text.length, ret_head, ret_record);
+    strbuf_fini(&text);
+    return ok;
+}
+
+/* What its name says: "kept-BASE-OFFSET", both in hex. */
+static bool parse_name(const char *file, struct repair_head *head)
+{
+    memset(head, 0, sizeof *head);
+    int length = 0;
+    char name[NAME_SIZE];
+    int fields = sscanf(file, RECORD_PREFIX "%16" SCNx64 "-%16" SCNx64 "%n", &head->base,
+                        &head->sector_offset, &length);
+    if (fields != 2 || file[length] != '\0') {
+        return false;
+    }
+    name_file(head, name);
+    return strcmp(file, name) == 0; /* the one name that it is saved under */
+}
+
+static void load_file(struct repairs *repairs, int directory, const char *file)
+{
+    struct repair_head named;
+    struct repair_head head;
+    struct keeper_record record;
+    if (!parse_name(file, &named)) {
+        return;
+    }
+    bool ok = read_record(directory, file, &head, &record);
+    if (ok) {
+        keeper_record_fini(&record);
+    }
+    if (ok && head.base == named.base && head.sector_offset == named.sector_offset) {
+        add(repairs, &head, file);
+        log_warn("flash bank %s, sector at offset 0x%" PRIx64 ": was left erased; the next flash.write_image "
+                 "over it puts back what it held",
+                 head.bank, head.sector_offset);
+        return;
+    }
+    log_error("%s/%s: cannot be read; what that flash sector held beside the image is lost unless you can "
+              "mend the file",
+              repairs->directory, file);
+    snprintf(named.bank, sizeof named.bank, "?");
+    clock_wall_text(named.since);
+    add(repairs, &named, file)->broken = true;
+}
+
+static void load(struct repairs *repairs)
+{
+    int fd = open_directory(repairs);
+    DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *entry;
+    if (listing == NULL) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return; /* not made yet; or the first save will say why not */
+    }
+    while ((entry = readdir(listing)) != NULL) {
+        load_file(repairs, dirfd(listing), entry->d_name);
+    }
+    unlinkat(dirfd(listing), TEMPORARY_NAME, 0);
+    closedir(listing);
+}
+
+/* Saving. */
+
+static bool fail(const struct repairs *repairs, const char *what, struct err *err)
+{
+    int reason = errno;
+    err_set(err, ERR_STAGE_ERROR,
+            "what the flash holds beside the image cannot be kept, so nothing was erased: %s %s: %s", what,
+            repairs->directory, strerror(reason));
+    err_add_text(err, "path", repairs->directory);
+    return false;
+}
+
+/* A new directory survives a crash once the one that holds it is on the disk. */
+static bool make_one(const char *path)
+{
+    if (mkdir(path, 0700) != 0) {
+        return errno == EEXIST;
+    }
+    struct strbuf parent = STRBUF_INIT;
+    strbuf_appendf(&parent, "%s/..", path);
+    int fd = open(strbuf_text(&parent), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    strbuf_fini(&parent);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return ok;
+}
+
+/* Makes every part of the path that is missing. */
+static bool make_directory(const struct repairs *repairs, struct err *err)
+{
+    char *path = xstrdup(repairs->directory);
+    bool ok = true;
+    for (char *slash = strchr(path + 1, '/'); ok && slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        ok = make_one(path);
+        *slash = '/';
+    }
+    ok = ok && make_one(path);
+    free(path);
+    return ok || fail(repairs, "cannot make", err);
+}
+
+static bool write_all(int fd, const struct strbuf *text)
+{
+    size_t done = 0;
+    while (done < text->length) {
+        ssize_t wrote = write(fd, text->data + done, text->length - done);
+        if (wrote < 0 && errno == EINTR) {
+            continue;
+        }
+        if (wrote <= 0) {
+            return false;
+        }
+        done += (size_t)wrote;
+    }
+    return true;
+}
+
+/* Under a name of its own first, so that a crash leaves the old record or the new one. */
+static bool write_file(int directory, const char *file, const struct strbuf *text)
+{
+    int fd = openat(directory, TEMPORARY_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return false;
+    }
+    bool ok = write_all(fd, text) && fsync(fd) == 0;
+    int reason = errno;
+    close(fd);
+    errno = reason;
+    ok = ok && renameat(directory, TEMPORARY_NAME, directory, file) == 0 && fsync(directory) == 0;
+    if (!ok) {
+        reason = errno;
+        unlinkat(directory, TEMPORARY_NAME, 0);
+        errno = reason;
+    }
+    return ok;
+}
+
+static bool write_record(const struct repairs *repairs, const char *file, const struct strbuf *text,
+                         struct err *err)
+{
+    if (!make_directory(repairs, err)) {
+        return false;
+    }
+    int directory = open_directory(repairs);
+    bool ok = directory >= 0 && write_file(directory, file, text);
+    int reason = errno;
+    if (directory >= 0) {
+        close(directory);
+    }
+    errno = reason;
+    return ok || fail(repairs, "cannot write to", err);
+}
+
+static bool save(void *context, const struct ocd_bank *bank, const struct keeper_record *record,
+                 struct err *err)
+{
+    struct repairs *repairs = context;
+    struct repair_head head = {
+        .base = bank->base, .sector_offset = record->sector_offset, .sector_size = record->sector_size};
+    struct strbuf text = STRBUF_INIT;
+    char file[NAME_SIZE];
+    if (repairs->directory == NULL) {
+        return err_set(err, ERR_STAGE_ERROR,
+                       "what the flash holds beside the image cannot be kept, so nothing was erased: %s",
+                       repairs->no_directory_reason);
+    }
+    snprintf(head.bank, sizeof head.bank, "%s", bank->name[0] != '\0' ? bank->name : "?");
+    for (char *at = head.bank; *at != '\0'; at++) {
+        *at = (unsigned char)*at < ' ' ? '?' : *at; /* the record has a line for it */
+    }
+    clock_wall_text(head.since);
+    name_file(&head, file);
+    repair_record_encode(&text, &head, record);
+    bool ok = write_record(repairs, file, &text, err);
+    strbuf_fini(&text);
+    if (ok) {
+        struct repair *old = find(repairs, head.base, head.sector_offset);
+        if (old != NULL) {
+            drop(old);
+        }
+        add(repairs, &head, file);
+    }
+    return ok;
+}
+
+static bool find_record(void *context, const struct ocd_bank *bank, uint64_t sector_offset,
+                        struct keeper_record *ret_record, struct err *err)
+{
+    const struct repairs *repairs = context;
+    const struct repair *repair = find(repairs, bank->base, sector_offset);
+    struct repair_head head;
+    if (repair == NULL) {
+        return false;
+    }
+    int directory = open_directory(repairs);
+    bool ok = directory >= 0 && !repair->broken && read_record(directory, repair->file, &head, ret_record);
+    if (directory >= 0) {
+        close(directory);
+    }
+    if (!ok) {
+        err_set(err, ERR_STAGE_ERROR,
+                "what the sector at 0x%08" PRIx64
+                " held cannot be read from %s/%s: mend that file, or remove it to give the bytes up",
+                bank->base + sector_offset, repairs->directory, repair->file);
+        err_add_text(err, "path", repair->file);
+    }
+    return ok;
+}
+
+static void forget(void *context, const struct ocd_bank *bank, uint64_t offset, uint64_t size)
+{
+    struct repairs *repairs = context;
+    int directory = -1;
+    list_for_each_safe (node, following, &repairs->pending) {
+        struct repair *repair = list_entry(node, struct repair, node);
+        bool meant = repair->head.base == bank->base && repair->head.sector_offset >= offset &&
+                     repair->head.sector_offset - offset < size;
+        if (!meant) {
+            continue;
+        }
+        directory = directory >= 0 ? directory : open_directory(repairs);
+        if (directory < 0 || unlinkat(directory, repair->file, 0) != 0) {
+            int reason = errno;
+            log_error("%s/%s: cannot be removed: %s", repairs->directory, repair->file, strerror(reason));
+            if (reason != ENOENT) {
+                continue; /* it would come back with the next start: better to see it now */
+            }
+        }
+        drop(repair);
+    }
+    if (directory >= 0) {
+        close(directory);
+    }
+}
+
+void repairs_init(struct repairs *repairs, const char *state_dir, const char *board, const char *openocd)
+{
+    memset(repairs, 0, sizeof *repairs);
+    list_init(&repairs->pending);
+    repairs->keeper =
+        (struct op_keeper){.context = repairs, .save = save, .find = find_record, .forget = forget};
+    if (state_dir == NULL) {
+        repairs->no_directory_reason = xstrdup("the daemon has no state directory (see --state-dir)");
+        return;
+    }
+    struct strbuf path = STRBUF_INIT;
+    strbuf_appendf(&path, "%s/", state_dir);
+    append_safe(&path, board);
+    strbuf_append_byte(&path, '@');
+    append_safe(&path, openocd);
+    repairs->directory = strbuf_steal(&path);
+    load(repairs);
+}
+
+void repairs_fini(struct repairs *repairs)
+{
+    while (!list_is_empty(&repairs->pending)) {
+        drop(list_entry(repairs->pending.next, struct repair, node));
+    }
+    free(repairs->directory);
+    free(repairs->no_directory_reason);
+}
