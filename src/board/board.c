@@ -11,6 +11,9 @@
 #include "ops/target_ops.h"
 
 #define SURVEY_DELAY_MS 100u
+/* The same where somebody waits for it, and how long to wait for a notification that does not come. */
+#define WANTED_DELAY_MS 5u
+#define LOOK_EVERY_MS 500u
 
 /* The link. */
 
@@ -96,6 +99,9 @@ static void on_changed(void *context, enum ocd_link_state old_state, const char 
             board->must_relearn = false;
             for_each_op(board, stop_waiting);
             tell_link(board, true, NULL);
+            if (board->states_wanted) {
+                loop_timer_set(board->look_timer, 0);
+            }
         }
         if (board->in_flight == NULL) {
             loop_timer_set(board->kick_timer, 0);
@@ -117,7 +123,7 @@ static void on_notification(void *context, const char *type, const char *value)
     const char *kind = strncmp(type, prefix, sizeof prefix - 1) == 0 ? type + sizeof prefix - 1 : type;
     board->change_count++;
     if (!loop_timer_is_set(board->survey_timer)) {
-        loop_timer_set(board->survey_timer, SURVEY_DELAY_MS);
+        loop_timer_set(board->survey_timer, board->states_wanted ? WANTED_DELAY_MS : SURVEY_DELAY_MS);
     }
     board->handler->target_notified(board->context, board, kind, value);
 }
@@ -135,7 +141,13 @@ static void survey_ended(void *context, struct op *op, const struct err *err)
     board->survey_queued = false;
     if (err != NULL) {
         log_debug("board %s: survey: %s", board->name, err->message);
+    } else {
+        board->states_wanted = board->handler->states_seen(board->context, board);
     }
+    if (board->states_wanted) {
+        loop_timer_set(board->look_timer, board->survey_again ? 0 : LOOK_EVERY_MS);
+    }
+    board->survey_again = false;
 }
 
 static const struct op_owner survey_owner = {.progress = survey_progress, .ended = survey_ended};
@@ -143,7 +155,9 @@ static const struct op_owner survey_owner = {.progress = survey_progress, .ended
 static void on_survey_timer(void *context)
 {
     struct board *board = context;
-    if (!board->survey_queued && board_is_up(board)) {
+    if (board->survey_queued) {
+        board->survey_again = true;
+    } else if (board_is_up(board)) {
         board->survey_queued = true;
         board_submit(board, &board->own_queue, survey_new(NULL), &survey_owner, board, 0);
         turns_kick(board);
@@ -183,6 +197,7 @@ struct board *board_new(struct loop *loop, const struct board_options *options,
     sched_identity_init(&board->own_identity);
     sched_queue_init(&board->own_queue, &board->sched, &board->own_identity);
     board->survey_timer = loop_timer_new(loop, on_survey_timer, board);
+    board->look_timer = loop_timer_new(loop, on_survey_timer, board);
     board->kick_timer = loop_timer_new(loop, on_kick_timer, board);
     board->link = ocd_link_new(loop, &options->address, &link_options, &link_handler, board);
     return board;
@@ -198,6 +213,7 @@ void board_free(struct board *board)
     exchange_fini(&board->exchange);
     repairs_fini(&board->repairs);
     loop_timer_free(board->survey_timer);
+    loop_timer_free(board->look_timer);
     loop_timer_free(board->kick_timer);
     free(board->name);
     free(board);
@@ -281,6 +297,12 @@ void board_cancel(struct op *op)
     if (op->board->in_flight != op && !op->critical) {
         ends_cancelled(op);
     }
+}
+
+void board_look(struct board *board)
+{
+    board->states_wanted = true;
+    loop_timer_set(board->look_timer, 0);
 }
 
 void board_kick(struct board *board)

@@ -28,6 +28,9 @@ struct board_handler {
     void (*link_changed)(void *context, struct board *board, const char *reason);
     /* OpenOCD said something of a target: kind "event", "state" or "reset". */
     void (*target_notified)(void *context, struct board *board, const char *kind, const char *value);
+    /* The targets' states have been asked for again. Whether somebody waits for a change of them: then they
+     * are soon asked for again. */
+    bool (*states_seen)(void *context, struct board *board);
     /* Whether the next step of `op` may run now: its client can take the result, and has its turn in this
      * pass. */
     bool (*may_run)(void *context, struct op *op, enum board_pass pass);
@@ -85,6 +88,9 @@ void board_submit(struct board *board, struct sched_queue *queue, struct op *tak
 
 /* Stops at the next step boundary (at once, if no command is in flight). The owner still hears of the end. */
 void board_cancel(struct op *op);
+
+/* Asks for the targets' states as soon as the link is free, or up: `states_seen` is called then. */
+void board_look(struct board *board);
 
 /* Runs what may run now: after board_submit(), or when something that `may_run` looks at has changed. May end
  * operations. */

@@ -32,6 +32,9 @@ struct board {
     struct sched_queue own_queue;
     struct loop_timer *survey_timer;
     bool survey_queued;
+    bool survey_again;             /* something was heard of since it was queued */
+    bool states_wanted;            /* somebody waits for a change of the targets' states */
+    struct loop_timer *look_timer; /* for them: asks now and then where no notification comes */
 
     bool told_up; /* what the owner heard last of the link */
     struct loop_timer *kick_timer;

@@ -147,6 +147,46 @@ static bool call_target_reset(struct request *request, void *params, struct err 
     return method_target_reset(request, params, err);
 }
 
+static bool call_target_step(struct request *request, void *params, struct err *err)
+{
+    return method_target_step(request, params, err);
+}
+
+static bool call_target_wait(struct request *request, void *params, struct err *err)
+{
+    return method_target_wait(request, params, err);
+}
+
+static bool call_register_list(struct request *request, void *params, struct err *err)
+{
+    return method_register_list(request, params, err);
+}
+
+static bool call_register_read(struct request *request, void *params, struct err *err)
+{
+    return method_register_read(request, params, err);
+}
+
+static bool call_register_write(struct request *request, void *params, struct err *err)
+{
+    return method_register_write(request, params, err);
+}
+
+static bool call_breakpoint_list(struct request *request, void *params, struct err *err)
+{
+    return method_breakpoint_list(request, params, err);
+}
+
+static bool call_breakpoint_add(struct request *request, void *params, struct err *err)
+{
+    return method_breakpoint_add(request, params, err);
+}
+
+static bool call_breakpoint_remove(struct request *request, void *params, struct err *err)
+{
+    return method_breakpoint_remove(request, params, err);
+}
+
 static bool call_flash_banks(struct request *request, void *params, struct err *err)
 {
     return method_flash_banks(request, params, err);
@@ -267,6 +307,14 @@ method_handler *const handlers[RPC_METHOD_COUNT] = {
     [RPC_METHOD_TARGET_HALT] = call_target_halt,
     [RPC_METHOD_TARGET_RESUME] = call_target_resume,
     [RPC_METHOD_TARGET_RESET] = call_target_reset,
+    [RPC_METHOD_TARGET_STEP] = call_target_step,
+    [RPC_METHOD_TARGET_WAIT] = call_target_wait,
+    [RPC_METHOD_REGISTER_LIST] = call_register_list,
+    [RPC_METHOD_REGISTER_READ] = call_register_read,
+    [RPC_METHOD_REGISTER_WRITE] = call_register_write,
+    [RPC_METHOD_BREAKPOINT_LIST] = call_breakpoint_list,
+    [RPC_METHOD_BREAKPOINT_ADD] = call_breakpoint_add,
+    [RPC_METHOD_BREAKPOINT_REMOVE] = call_breakpoint_remove,
     [RPC_METHOD_FLASH_BANKS] = call_flash_banks,
     [RPC_METHOD_FLASH_INFO] = call_flash_info,
     [RPC_METHOD_FLASH_WRITE_IMAGE] = call_flash_write_image,

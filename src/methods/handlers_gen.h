@@ -53,6 +53,15 @@ bool method_target_state(struct request *request, struct params_target_state *pa
 bool method_target_halt(struct request *request, struct params_target_halt *params, struct err *err);
 bool method_target_resume(struct request *request, struct params_target_resume *params, struct err *err);
 bool method_target_reset(struct request *request, struct params_target_reset *params, struct err *err);
+bool method_target_step(struct request *request, struct params_target_step *params, struct err *err);
+bool method_target_wait(struct request *request, struct params_target_wait *params, struct err *err);
+bool method_register_list(struct request *request, struct params_register_list *params, struct err *err);
+bool method_register_read(struct request *request, struct params_register_read *params, struct err *err);
+bool method_register_write(struct request *request, struct params_register_write *params, struct err *err);
+bool method_breakpoint_list(struct request *request, struct params_breakpoint_list *params, struct err *err);
+bool method_breakpoint_add(struct request *request, struct params_breakpoint_add *params, struct err *err);
+bool method_breakpoint_remove(struct request *request, struct params_breakpoint_remove *params,
+                              struct err *err);
 bool method_flash_banks(struct request *request, struct params_flash_banks *params, struct err *err);
 bool method_flash_info(struct request *request, struct params_flash_info *params, struct err *err);
 bool method_flash_write_image(struct request *request, struct params_flash_write_image *params,

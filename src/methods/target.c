@@ -1,8 +1,10 @@
-/* target.list, state, halt, resume and reset. */
+/* target.list, state, wait, halt, resume, step and reset. */
 #include "methods/handlers_gen.h"
 #include "methods/write.h"
 #include "ops/target_ops.h"
+#include "ops/target_step.h"
 #include "server/request.h"
+#include "server/target_waits.h"
 
 /* As OpenOCD's own `halt` waits. */
 #define HALT_LIMIT_MS 5000u
@@ -69,4 +71,42 @@ bool method_target_reset(struct request *request, struct params_target_reset *pa
 {
     (void)err;
     return request_run(request, reset_new((enum reset_mode)params->mode), write_states);
+}
+
+static void write_step(struct request *request, struct op *op, struct json_writer *json)
+{
+    const struct step_op *step = (const struct step_op *)op;
+    write_state(request, op, json);
+    if (step->pc.length > 0) {
+        json_text(json, "pc", strbuf_text(&step->pc));
+    }
+    json_u64(json, "steps", step->done);
+}
+
+bool method_target_step(struct request *request, struct params_target_step *params, struct err *err)
+{
+    const uint64_t *address = params->address_given ? &params->address : NULL;
+    (void)err;
+    return request_run(request, step_new(request->target, address, params->count), write_step);
+}
+
+static const char *wait_state_word(enum params_target_wait_state state)
+{
+    switch (state) {
+    case PARAMS_TARGET_WAIT_STATE_HALTED:
+        return "halted";
+    case PARAMS_TARGET_WAIT_STATE_RUNNING:
+        return "running";
+    case PARAMS_TARGET_WAIT_STATE_RESET:
+        return "reset";
+    case PARAMS_TARGET_WAIT_STATE_UNKNOWN:
+        return "unknown";
+    }
+    return "";
+}
+
+bool method_target_wait(struct request *request, struct params_target_wait *params, struct err *err)
+{
+    (void)err;
+    return target_waits_add(request, wait_state_word((enum params_target_wait_state)params->state));
 }

@@ -32,6 +32,12 @@ void write_target_list(const struct ocd_info *info, struct json_writer *json)
     write_targets(info, false, json);
 }
 
+void write_target_name(struct request *request, struct op *op, struct json_writer *json)
+{
+    const struct ocd_target *target = ocd_info_find_target(board_info(request->board), op->target);
+    json_text(json, "target", target != NULL ? target->name : op->target);
+}
+
 void write_bank(const struct ocd_bank *bank, struct json_writer *json)
 {
     json_u64(json, "index", bank->index);

@@ -15,6 +15,8 @@ void write_bank(const struct ocd_bank *bank, struct json_writer *json);
 /* An element of an array of sectors or protection blocks: {index, offset, size, protected} */
 void write_flash_row(struct json_writer *json, size_t index, const struct ocd_block *block,
                      enum ocd_protection protection);
+/* "target": the name of the operation's target */
+void write_target_name(struct request *request, struct op *op, struct json_writer *json);
 /* board.status of one board. */
 void write_board_status(struct board *board, struct json_writer *json);
 

@@ -18,8 +18,9 @@ void script_write_memory(struct strbuf *script, const struct ocd_target *target,
                          const struct memory_access *access, bool physical, const uint8_t *bytes);
 
 /*
- * Runs `body` with the named target as OpenOCD's current one ($t holds its name); the one of the survey is
- * put back afterwards. The result and the return code are those of `body`.
+ * Runs `body` with the named target as OpenOCD's current one ($t holds its name; it may set variables of its
+ * own, but b, c, r, s and t are taken); the one of the survey is put back afterwards. The result and the
+ * return code are those of `body`.
  */
 void script_on_target(struct strbuf *script, const struct ocd_info *info, const char *target,
                       const char *body);

@@ -38,6 +38,14 @@ enum rpc_method_index {
     RPC_METHOD_TARGET_HALT,
     RPC_METHOD_TARGET_RESUME,
     RPC_METHOD_TARGET_RESET,
+    RPC_METHOD_TARGET_STEP,
+    RPC_METHOD_TARGET_WAIT,
+    RPC_METHOD_REGISTER_LIST,
+    RPC_METHOD_REGISTER_READ,
+    RPC_METHOD_REGISTER_WRITE,
+    RPC_METHOD_BREAKPOINT_LIST,
+    RPC_METHOD_BREAKPOINT_ADD,
+    RPC_METHOD_BREAKPOINT_REMOVE,
     RPC_METHOD_FLASH_BANKS,
     RPC_METHOD_FLASH_INFO,
     RPC_METHOD_FLASH_WRITE_IMAGE,
@@ -58,7 +66,7 @@ enum rpc_method_index {
     RPC_METHOD_EVENTS_UNSUBSCRIBE,
 };
 
-#define RPC_METHOD_COUNT 47u
+#define RPC_METHOD_COUNT 55u
 
 /* In the order of enum rpc_method_index. */
 extern const struct rpc_method rpc_methods[RPC_METHOD_COUNT];
@@ -316,6 +324,87 @@ enum params_target_reset_mode {
 struct params_target_reset {
     struct rpc_common common;
     int mode; /* enum params_target_reset_mode */
+};
+
+/* target.step */
+struct params_target_step {
+    struct rpc_common common;
+    uint64_t address;
+    bool address_given;
+    uint64_t count;
+};
+
+enum params_target_wait_state {
+    PARAMS_TARGET_WAIT_STATE_HALTED,
+    PARAMS_TARGET_WAIT_STATE_RUNNING,
+    PARAMS_TARGET_WAIT_STATE_RESET,
+    PARAMS_TARGET_WAIT_STATE_UNKNOWN,
+};
+
+/* target.wait */
+struct params_target_wait {
+    struct rpc_common common;
+    int state; /* enum params_target_wait_state */
+};
+
+/* register.list */
+struct params_register_list {
+    struct rpc_common common;
+};
+
+/* register.read */
+struct params_register_read {
+    struct rpc_common common;
+    struct rpc_texts names;
+};
+
+/* register.write */
+struct params_register_write {
+    struct rpc_common common;
+    struct rpc_texts names;
+    struct rpc_texts values;
+};
+
+/* breakpoint.list */
+struct params_breakpoint_list {
+    struct rpc_common common;
+};
+
+enum params_breakpoint_add_kind {
+    PARAMS_BREAKPOINT_ADD_KIND_HARDWARE,
+    PARAMS_BREAKPOINT_ADD_KIND_SOFTWARE,
+    PARAMS_BREAKPOINT_ADD_KIND_READ,
+    PARAMS_BREAKPOINT_ADD_KIND_WRITE,
+    PARAMS_BREAKPOINT_ADD_KIND_ACCESS,
+};
+
+/* breakpoint.add */
+struct params_breakpoint_add {
+    struct rpc_common common;
+    uint64_t address;
+    uint64_t length;
+    bool length_given;
+    int kind; /* enum params_breakpoint_add_kind */
+    uint64_t value;
+    bool value_given;
+    uint64_t mask;
+    bool mask_given;
+};
+
+enum params_breakpoint_remove_kind {
+    PARAMS_BREAKPOINT_REMOVE_KIND_HARDWARE,
+    PARAMS_BREAKPOINT_REMOVE_KIND_SOFTWARE,
+    PARAMS_BREAKPOINT_REMOVE_KIND_READ,
+    PARAMS_BREAKPOINT_REMOVE_KIND_WRITE,
+    PARAMS_BREAKPOINT_REMOVE_KIND_ACCESS,
+};
+
+/* breakpoint.remove */
+struct params_breakpoint_remove {
+    struct rpc_common common;
+    uint64_t address;
+    int kind; /* enum params_breakpoint_remove_kind */
+    bool kind_given;
 };
 
 /* flash.banks */

@@ -72,15 +72,19 @@ static bool fault_range(const struct reading *reading, const char *label)
     return fault_at(reading, label, "must be from %" PRIu64 " to %" PRIu64, low, high);
 }
 
-static bool fault_length(const struct reading *reading, size_t length)
+static bool fault_length_at(const struct reading *reading, const char *label, size_t length)
 {
     if (length < reading->param->minimum) {
-        return length == 0 ? fault(reading, "must not be empty")
-                           : fault_at(reading, reading->param->name, "must have at least %" PRIu64 " bytes",
+        return length == 0 ? fault_at(reading, label, "must not be empty")
+                           : fault_at(reading, label, "must have at least %" PRIu64 " bytes",
                                       reading->param->minimum);
     }
-    return fault_at(reading, reading->param->name, "must have at most %" PRIu64 " bytes",
-                    reading->param->maximum);
+    return fault_at(reading, label, "must have at most %" PRIu64 " bytes", reading->param->maximum);
+}
+
+static bool fault_length(const struct reading *reading, size_t length)
+{
+    return fault_length_at(reading, reading->param->name, length);
 }
 
 static bool is_within(const struct rpc_param *param, uint64_t value)
@@ -278,27 +282,102 @@ static bool has_control(const char *text, size_t length)
     return false;
 }
 
-static bool read_text(const struct reading *reading, struct json_span span)
+static bool read_text_at(const struct reading *reading, const char *label, struct json_span span,
+                         struct rpc_text *text)
 {
     const struct rpc_param *param = reading->param;
     if (json_span_kind(span) != JSON_STRING) {
-        return fault(reading, "must be text");
+        return fault_at(reading, label, "must be text");
     }
     if ((span.length - 2) / ESCAPED_SIZE > param->maximum) { /* before anything is allocated */
-        return fault_length(reading, SIZE_MAX);
+        return fault_length_at(reading, label, SIZE_MAX);
     }
     struct strbuf buf = STRBUF_INIT;
     json_span_string(span, &buf);
-    struct rpc_text *text = reading->place;
     text->length = buf.length;
     text->text = strbuf_steal(&buf);
     if (!is_within(param, text->length)) {
-        return fault_length(reading, text->length);
+        return fault_length_at(reading, label, text->length);
     }
-    if (param->kind == RPC_PARAM_TEXT && has_control(text->text, text->length)) {
-        return fault(reading, "must not hold control characters");
+    if (param->kind != RPC_PARAM_SCRIPT && has_control(text->text, text->length)) {
+        return fault_at(reading, label, "must not hold control characters");
     }
     return true;
+}
+
+static bool read_text(const struct reading *reading, struct json_span span)
+{
+    return read_text_at(reading, reading->param->name, span, reading->place);
+}
+
+/* "0x" and so many digits that no uint64_t holds them. */
+static bool is_wide(struct json_span span)
+{
+    if (json_span_kind(span) != JSON_STRING || span.length < 2 + 2 + 17 ||
+        span.length > 2 + 2 + RPC_NUMBER_DIGITS || memcmp(span.text + 1, "0x", 2) != 0) {
+        return false;
+    }
+    for (size_t i = 3; i < span.length - 1; i++) {
+        if (hex_digit(span.text[i]) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_number(const struct reading *reading, const char *label, struct json_span span,
+                        struct rpc_text *text)
+{
+    struct strbuf digits = STRBUF_INIT;
+    uint64_t value = 0;
+    if (is_wide(span)) {
+        for (size_t i = 1; i < span.length - 1; i++) {
+            char digit = span.text[i];
+            strbuf_append_byte(&digits, digit >= 'A' && digit <= 'F' ? (char)(digit - 'A' + 'a') : digit);
+        }
+    } else {
+        struct rpc_param any = *reading->param;
+        struct reading plain = *reading;
+        any.minimum = 0;
+        any.maximum = UINT64_MAX;
+        plain.param = &any;
+        if (!read_u64(&plain, label, span, &value)) {
+            return false;
+        }
+        strbuf_appendf(&digits, "0x%" PRIx64, value);
+    }
+    text->length = digits.length;
+    text->text = strbuf_steal(&digits);
+    return true;
+}
+
+/* RPC_PARAM_TEXTS and RPC_PARAM_NUMBERS. */
+static bool read_texts(const struct reading *reading, struct json_span span)
+{
+    struct rpc_texts *texts = reading->place;
+    struct json_cursor cursor;
+    struct json_span element;
+    if (json_span_kind(span) != JSON_ARRAY) {
+        return fault(reading, "must be an array");
+    }
+    json_cursor_init(&cursor, span);
+    while (json_next_element(&cursor, &element)) {
+        char label[LABEL_SIZE];
+        if (texts->count == reading->param->max_count) {
+            return fault_count(reading);
+        }
+        if (texts->items == NULL) {
+            texts->items = xcalloc(reading->param->max_count, sizeof *texts->items);
+        }
+        snprintf(label, sizeof label, "%s[%zu]", reading->param->name, texts->count);
+        struct rpc_text *text = &texts->items[texts->count++];
+        bool good = reading->param->kind == RPC_PARAM_TEXTS ? read_text_at(reading, label, element, text)
+                                                            : read_number(reading, label, element, text);
+        if (!good) {
+            return false;
+        }
+    }
+    return texts->count > 0 || fault_count(reading);
 }
 
 const char *rpc_params_token_fault(struct json_span span, uint64_t maximum)
@@ -386,6 +465,9 @@ static bool read_value(const struct reading *reading, struct json_span span)
         return read_bytes(reading, span);
     case RPC_PARAM_INTEGERS:
         return read_integers(reading, span);
+    case RPC_PARAM_TEXTS:
+    case RPC_PARAM_NUMBERS:
+        return read_texts(reading, span);
     case RPC_PARAM_CHOICES:
         return read_choices(reading, span);
     case RPC_PARAM_TOKEN:
@@ -414,6 +496,8 @@ static void set_default(const struct rpc_param *param, void *place)
     case RPC_PARAM_SCRIPT:
     case RPC_PARAM_BYTES:
     case RPC_PARAM_INTEGERS:
+    case RPC_PARAM_TEXTS:
+    case RPC_PARAM_NUMBERS:
     case RPC_PARAM_CHOICES:
     case RPC_PARAM_TOKEN:
     case RPC_PARAM_ID:
@@ -551,6 +635,16 @@ static void fini_value(const struct rpc_param *param, void *place)
         struct rpc_integers *integers = place;
         free(integers->values);
         *integers = (struct rpc_integers){.values = NULL};
+        return;
+    }
+    case RPC_PARAM_TEXTS:
+    case RPC_PARAM_NUMBERS: {
+        struct rpc_texts *texts = place;
+        for (size_t i = 0; i < texts->count; i++) {
+            free(texts->items[i].text);
+        }
+        free(texts->items);
+        *texts = (struct rpc_texts){.items = NULL};
         return;
     }
     case RPC_PARAM_U64:

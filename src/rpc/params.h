@@ -22,11 +22,18 @@ enum rpc_param_kind {
     RPC_PARAM_BYTES,    /* struct rpc_bytes: base64 text, or hex where the parameter `encoding` is "hex" */
     RPC_PARAM_INTEGERS, /* struct rpc_integers: one integer or an array of them, each within minimum and
                            maximum */
+    RPC_PARAM_TEXTS,    /* struct rpc_texts: an array of texts, each as RPC_PARAM_TEXT */
+    RPC_PARAM_NUMBERS,  /* struct rpc_texts: an array of whole numbers of any width: integers, or text of
+                           decimal digits (up to 2^64-1) or of 0x and up to RPC_NUMBER_DIGITS hex digits; kept
+                           as "0x" and lower-case digits */
     RPC_PARAM_CHOICES,  /* uint64_t: an array of words out of `choices`, as bits 1 << index */
     RPC_PARAM_TOKEN,    /* struct rpc_text: a string or an integer, kept as its JSON text */
     RPC_PARAM_ID,       /* the same, for the id of a request */
     RPC_PARAM_ANY,      /* struct json_span into the line: gone when the handler returns */
 };
+
+/* Of one of RPC_PARAM_NUMBERS: 4,096 bits. */
+#define RPC_NUMBER_DIGITS 1024u
 
 /* Each of these is all zero where the parameter was not given. */
 struct rpc_text {
@@ -42,16 +49,21 @@ struct rpc_integers {
     size_t count;
 };
 
+struct rpc_texts {
+    struct rpc_text *items;
+    size_t count;
+};
+
 struct rpc_param {
     const char *name;
     enum rpc_param_kind kind;
     bool required;
     uint16_t offset;       /* of the value in the params struct */
     uint16_t given_offset; /* of a bool that says whether it was given; UINT16_MAX: none */
-    uint64_t minimum;      /* U64, INTEGERS: value; TEXT, SCRIPT, BYTES, TOKEN, ID: length in bytes; CHOICES:
-                              elements */
+    uint64_t minimum;      /* U64, INTEGERS: value; TEXT, TEXTS, SCRIPT, BYTES, TOKEN, ID: length in bytes;
+                              CHOICES: elements */
     uint64_t maximum;
-    uint64_t max_count;         /* RPC_PARAM_INTEGERS: most elements; the fewest are 1 */
+    uint64_t max_count;         /* INTEGERS, TEXTS, NUMBERS: most elements; the fewest are 1 */
     uint64_t default_value;     /* U64, BOOL, CHOICE */
     const char *const *choices; /* NULL-terminated */
 };

@@ -39,8 +39,9 @@ struct request {
     uint64_t progress_us;        /* when progress was last sent */
     struct op_progress progress_sent;
 
-    struct loop_timer *wait_timer; /* operation.wait */
-    struct list wait_node;         /* in operation.waiters */
+    struct loop_timer *wait_timer; /* operation.wait, target.wait */
+    struct list wait_node;         /* in operation.waiters or in server.target_waits */
+    const char *wait_state;        /* target.wait */
 
     struct strbuf reply; /* under construction */
     struct json_writer json;

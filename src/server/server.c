@@ -11,6 +11,7 @@
 #include "server/client.h"
 #include "server/events.h"
 #include "server/request.h"
+#include "server/target_waits.h"
 
 #define STOP_LOOK_MS 20u
 
@@ -22,6 +23,11 @@ static void on_link_changed(void *context, struct board *board, const char *reas
 static void on_target_notified(void *context, struct board *board, const char *kind, const char *value)
 {
     events_target(context, board, kind, value);
+}
+
+static bool on_states_seen(void *context, struct board *board)
+{
+    return target_waits_look(context, board);
 }
 
 static bool may_run(void *context, struct op *op, enum board_pass pass)
@@ -43,6 +49,7 @@ static void on_link_used(void *context, struct op *op, uint64_t used_us)
 static const struct board_handler board_handler = {
     .link_changed = on_link_changed,
     .target_notified = on_target_notified,
+    .states_seen = on_states_seen,
     .may_run = may_run,
     .link_used = on_link_used,
 };
@@ -145,6 +152,7 @@ bool server_new(struct server **ret_server, struct loop *loop, const struct conf
     server->handlers = handlers;
     server->started_us = clock_now_us();
     list_init(&server->clients);
+    list_init(&server->target_waits);
     operations_init(&server->operations, loop);
     if (!make_share(server, err) || !stage_store_init(&server->stages, loop, config, err)) {
         server_free(server);

@@ -41,6 +41,7 @@ struct server {
     struct list clients;               /* struct client, closing ones too */
     struct sched_identity *identities; /* of `anonymous`: one for each board */
     struct operations operations;
+    struct list target_waits; /* struct request by wait_node: target.wait */
     struct stage_store stages;
     struct server_counters counters;
     size_t queued_bytes; /* of parameters that requests of all clients hold */

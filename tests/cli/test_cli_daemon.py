@@ -89,6 +89,29 @@ def test_daemon_memory(daemon) -> None:
     assert daemon.run("search", "abcd", hex(RAM), hex(RAM + 64)).error == "no match\n"
 
 
+def test_daemon_registers_and_breakpoints(daemon, board) -> None:
+    assert daemon.run("halt").out == "vb.cpu: halted\n"
+    assert daemon.run("wait-for", "halted").out == "vb.cpu: halted\n"
+    assert daemon.run("register", "r0=42", f"pc={RAM + 0x100:#x}").out == (
+        "register  bits  value\nr0          32  0x0000002a\npc          32  0x20000100\n")
+    assert daemon.run("registers", "r0").out == "register  bits  value\nr0          32  0x0000002a\n"
+    assert daemon.run("registers", "--list").out.splitlines()[1].split() == ["r0", "32", "arm", "v7m", "registers"]
+    daemon.run("write", hex(RAM + 0x100), "0xbf00bf00", "0xe7febf00")
+    assert daemon.run("step", "2").out == "vb.cpu: halted, pc 0x20000104\n"
+    assert daemon.run("break", hex(RAM + 0x106), "--kind", "software").out.splitlines()[1].split() == [
+        "0x20000106", "2", "software", "-", "-"]
+    assert daemon.run("breakpoints").out.splitlines()[1].startswith("0x20000106")
+    assert daemon.run("unbreak", hex(RAM + 0x106)).out == "address  length  kind  value  mask\n"
+    outcome = daemon.run("unbreak", hex(RAM + 0x106))
+    assert outcome.status == 1 and outcome.error.startswith("ocdmux: not_found: ")
+    board("target_state", state="running")
+    assert daemon.run("wait-for", "running").out == "vb.cpu: running\n"
+    outcome = daemon.run("registers")
+    assert outcome.status == 1 and outcome.error.startswith("ocdmux: target_not_halted: vb.cpu is running")
+    outcome = daemon.run("wait-for", "halted", "--timeout", "50")
+    assert outcome.status == 1 and "  state: running\n" in outcome.error
+
+
 def test_daemon_transfers(daemon, board) -> None:
     data = bytes(random.Random(1).randrange(256) for _ in range(5000))
     (daemon.directory / "in.bin").write_bytes(data)

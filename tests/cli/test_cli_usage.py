@@ -8,7 +8,8 @@ import pytest
 from fake_server import FakeServer
 
 COMMANDS = ["flash", "verify", "load", "erase", "protect", "banks", "info", "upload", "download", "stages", "read", "write",
-            "hexdump", "search", "dump", "load-bytes", "write-bytes", "halt", "resume", "reset", "targets", "status", "boards", "stats", "operations", "wait", "cancel", "events",
+            "hexdump", "search", "dump", "load-bytes", "write-bytes", "halt", "resume", "reset", "step", "wait-for",
+            "registers", "register", "break", "unbreak", "breakpoints", "targets", "status", "boards", "stats", "operations", "wait", "cancel", "events",
             "call", "openocd"]
 
 # command line, what the message says
@@ -47,6 +48,25 @@ BAD = [
     ("dump 0 1 x --on-server y", "dump needs either FILE or --on-server PATH"),
     ("dump 0 1 - --json", "--json and '-' both want standard output"),
     ("reset hard", "reset takes run, halt or init, not 'hard'"),
+    ("step 0", "COUNT is from 1 to 1000, not 0"),
+    ("step 1001", "COUNT is from 1 to 1000, not 1001"),
+    ("step --address x", "--address is a number"),
+    ("wait-for", "wait-for needs STATE"),
+    ("wait-for asleep", "wait-for takes halted|running|reset|unknown, not 'asleep'"),
+    ("registers --list pc", "--list takes no names"),
+    ("register", "register needs NAME=VALUE..."),
+    ("register pc", "register takes NAME=VALUE, not 'pc'"),
+    ("register =5", "register takes NAME=VALUE, not '=5'"),
+    ("register pc=", "VALUE is a number (decimal or 0x...), not ''"),
+    ("register pc=0xg", "VALUE is a number (decimal or 0x...), not '0xg'"),
+    ("register pc=18446744073709551616", "VALUE is a number (decimal or 0x...)"),
+    ("break", "break needs ADDRESS"),
+    ("break x", "ADDRESS is a number"),
+    ("break 0 --kind hw", "--kind is hardware|software|read|write|access, not 'hw'"),
+    ("break 0 --length 0", "--length is from 1 to 65536, not 0"),
+    ("break 0 --value 0x100000000", "--value is from 0 to 4294967295"),
+    ("unbreak 0 1", "'1' is one too many"),
+    ("breakpoints 0", "'0' is one too many"),
     ("info 1024", "BANK is from 0 to 1023"),
     ("boards --board b", "boards takes no --board"),
     ("status --target t", "status takes no --target"),

@@ -58,6 +58,22 @@ def test_resume_of_what_openocd_would_crash_over(dummy_client: Client, name: str
     assert dummy_client.fail("target.resume", target=name).kind in ("unsupported", "target_error")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_registers_and_breakpoints(dummy_client: Client, name: str) -> None:
+    """There are none of either, and OpenOCD would crash if it were asked to step or to set one."""
+    assert dummy_client.call("register.list", target=name) == {"target": name, "registers": []}
+    assert dummy_client.call("breakpoint.list", target=name) == {"target": name, "breakpoints": []}
+    assert dummy_client.fail("register.read", names=["pc"], target=name).kind == "not_found"
+    assert dummy_client.fail("register.write", names=["pc"], values=[1], target=name).kind == "not_found"
+    assert dummy_client.fail("breakpoint.remove", address=0, target=name).kind == "not_found"
+    for method, params in (
+        ("target.step", {}), ("breakpoint.add", {"address": 0}), ("breakpoint.add", {"address": 0, "kind": "write"}),
+    ):
+        assert dummy_client.fail(method, target=name, **params).kind == "target_error"
+    state = dummy_client.call("target.state", target=name)["state"]
+    assert dummy_client.call("target.wait", state=state, target=name) == {"target": name, "state": state}
+
+
 @pytest.mark.parametrize("name", DIRECTORIES)
 def test_stage_directory(
     make_daemon: Callable[..., Daemon], connect: Callable[..., Client], tmp_path: Path, flash_content: bytes, name: str

@@ -247,6 +247,25 @@ MEMORY = steps(
     "dump_image DIR/d4 zz 4", "dump_image DIR/d5 0x20000001 7", "dump_image DIR/d6 0x08000000 4096",
 )
 
+# As the daemon asks: the target's state in the same command as what is read or written.
+READ_REGISTERS = (
+    "apply {{t n} {set s [$t curstate]; set v {}; if {$s eq {halted}} {set v [$t get_reg $n]};"
+    ' list $s $v [$t curstate]}} "vb.cpu" [list "r0" "pc"]'
+)
+WRITE_REGISTERS = (
+    "apply {{t n d} {set s [$t curstate]; set v {}; if {$s eq {halted}} {$t set_reg $d; set v [$t get_reg $n]};"
+    ' list $s $v [$t curstate]}} "vb.cpu" [list "r5" "primask"] [list "r5" 0x12345678 "primask" 0x01]'
+)
+STEP_AND_LOOK = (
+    'apply {{t s} {eval $s}} "vb.cpu" "step; set p {}; catch {set p \\[lindex \\[\\$t get_reg pc] 1]};'
+    ' list \\[\\$t curstate] \\$p"'
+)
+LIST_POINTS = 'apply {{t s} {eval $s}} "vb.cpu" "set x \\[bp]; set y \\[wp]; set z \\"\\$x\\\\n\\$y\\""'
+REMOVE_DATA = (
+    'apply {{t s} {eval $s}} "vb.cpu" "if {\\[\\$t curstate] ne {halted}} {error \\"\\$t is not halted\\"};'
+    ' rwp 0x20000010; "'
+)
+
 RUN_CONTROL = steps(
     "tcl_notifications on", "vb.cpu curstate", "get_reg pc", "reg pc", "reg r0 1", "set_reg {r0 1}", "reg", "poll",
     "halt", "halt", "halt 0", "halt 100", "wait_halt", "wait_halt 10", "halt zz", "wait_halt zz", "wait_halt 1 2",
@@ -259,11 +278,12 @@ RUN_CONTROL = steps(
     "get_reg {}", "get_reg {r0 nope}", "vb.cpu get_reg r0",
     "set_reg {r2 0x1234}", "get_reg r2", "set_reg {r2 7 r3 8}", "get_reg {r2 r3}", "set_reg {r2 zz}", "get_reg r2",
     "set_reg {nope 1}", "set_reg {r2}", "set_reg {}", "set_reg",
-    "vb.cpu set_reg {r4 4}", "reg r4", "reg",
-    "resume", Step(b"resume"), Step(b"halt", settle="halted"), "resume 0x08000040", "vb.cpu curstate",
+    "vb.cpu set_reg {r4 4}", "reg r4", "reg", READ_REGISTERS, WRITE_REGISTERS, "reg r5",
+    "resume", READ_REGISTERS, WRITE_REGISTERS, STEP_AND_LOOK,
+    Step(b"resume"), Step(b"halt", settle="halted"), "resume 0x08000040", "vb.cpu curstate",
     Step(b"step"), "resume zz", "step zz", "resume 1 2",
     "get_reg -force pc", "set_reg {r0 1}", "wait_halt 10", Step(b"halt 0", settle="halted"), "vb.cpu curstate",
-    "reg pc 0x08000040", "step", "step", "step", "step 0x08000040", "reg pc",
+    "reg pc 0x08000040", STEP_AND_LOOK, READ_REGISTERS, "step", "step", "step", "step 0x08000040", "reg pc",
     "step 0x20000000 1", "reset halt", "vb.cpu curstate", "reg pc", "reset init",
     Step(b"reset run", settle="running"), "vb.cpu curstate", Step(b"reset", settle="running"),
     Step(b"halt", settle="halted"), "reset foo", "reset halt run", "reg",
@@ -280,12 +300,13 @@ BREAKPOINTS = steps(
     "rbp", "rbp 1 2", "rbp all", "bp", "read_memory 0x20000000 16 1", "wp 0x20000000 4", "wp 0x20000000 4 r",
     "wp 0x20000000 4 a", "wp 0x20000010 4 w", "wp 0x20000020 4 a 0x55", "wp 0x20000030 4 r 0x55 0xff",
     "wp 0x20000040 4 x", "wp 0x20000041 4 r", "wp 0x20000050 3 r", "wp 0x20000060", "wp 1 2 3 4 5 6", "wp zz 4",
-    "wp 0x20000060 zz", "wp 0x20000060 1 r", "wp 0x20000062 2 r", "wp 0x20000064 4 r", "wp",
+    "wp 0x20000060 zz", "wp 0x20000060 1 r", "wp 0x20000062 2 r", "wp 0x20000064 4 r", "wp", LIST_POINTS,
     "rwp 0x20000000", "rwp 0x20000000", "rwp", "rwp zz", "wp",
     "write_memory 0x20000200 16 {0xbf00 0xbf00 0xbf00 0xe7fe}", "bp 0x20000204 2", "rbp 0x20000204",
     "bp 0x08000042 2 hw", Step(b"resume 0x08000040", settle="halted"), "reg pc", "poll", "step", "rbp all",
     "bp 0x08000000 2 hw", "bp 0x08000000 2 hw", "rbp all", Step(b"resume", settle="running"),
-    "bp 0x08000004 2 hw", "bp", "rbp 0x08000004", "rwp 0x20000010", "wp", Step(b"halt", settle="halted"),
+    "bp 0x08000004 2 hw", "bp", LIST_POINTS, "rbp 0x08000004", REMOVE_DATA, "rwp 0x20000010", REMOVE_DATA, "wp",
+    Step(b"halt", settle="halted"),
     "bp 0x08000000 2 hw", "bp 0x08000004 2 hw", "bp 0x08000008 2 hw", "bp 0x0800000c 2 hw", "bp 0x08000010 2 hw",
     "bp 0x08000014 2 hw", "bp 0x08000018 2 hw", "reset halt", "bp", "wp", "rbp all", "vb.cpu mdw 0x20000200 2",
     "vb.cpu mww 0x20000200 5", "vb.cpu mdw 0x20000200", "vb.cpu mdw", "vb.cpu mww",

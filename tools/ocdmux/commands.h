@@ -57,7 +57,22 @@ enum status cmd_load_bytes(struct session *session);
 enum status cmd_halt(struct session *session);
 enum status cmd_resume(struct session *session);
 enum status cmd_reset(struct session *session);
+extern const struct option cmd_step_options[];
+enum status cmd_step(struct session *session);
+enum status cmd_wait_for(struct session *session);
 enum status cmd_targets(struct session *session);
+
+/* cmd_register.c */
+extern const struct option cmd_registers_options[];
+enum status cmd_registers(struct session *session);
+enum status cmd_register(struct session *session);
+
+/* cmd_breakpoint.c */
+extern const struct option cmd_break_options[];
+extern const struct option cmd_unbreak_options[];
+enum status cmd_breakpoints(struct session *session);
+enum status cmd_break(struct session *session);
+enum status cmd_unbreak(struct session *session);
 
 /* cmd_bank.c */
 extern const struct option cmd_info_options[];
