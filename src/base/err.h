@@ -14,7 +14,7 @@
 #define ERR_MESSAGE_SIZE 512
 #define ERR_OPENOCD_TEXT_SIZE 2048
 #define ERR_DETAILS_MAX 10
-#define ERR_DETAIL_TEXT_SIZE 128
+#define ERR_DETAIL_TEXT_SIZE 288
 
 enum err_detail_type {
     ERR_DETAIL_INTEGER, /* a JSON integer */

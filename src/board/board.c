@@ -192,6 +192,7 @@ struct board *board_new(struct loop *loop, const struct board_options *options,
     board->handler = handler;
     board->context = context;
     repairs_init(&board->repairs, options->state_dir, options->name, options->address.text);
+    board_lease_init(board, options);
     exchange_init(&board->exchange, options->share);
     sched_init(&board->sched);
     sched_identity_init(&board->own_identity);
@@ -212,6 +213,7 @@ void board_free(struct board *board)
     ocd_link_free(board->link);
     exchange_fini(&board->exchange);
     repairs_fini(&board->repairs);
+    board_lease_fini(board);
     loop_timer_free(board->survey_timer);
     loop_timer_free(board->look_timer);
     loop_timer_free(board->kick_timer);
@@ -287,6 +289,7 @@ void board_submit(struct board *board, struct sched_queue *queue, struct op *tak
     op->deadline_us = timeout_ms > 0 ? now + timeout_ms * 1000 : 0;
     op->unavailable_us = board_is_up(board) ? 0 : now + board->unavailable_ms * 1000ull;
     board->changers_queued += op->class->changes;
+    board_lease_accept(op);
     sched_add(queue, op);
     ends_arm_timer(op);
 }

@@ -10,6 +10,7 @@
 #define OCDMUX_BOARD_BOARD_H
 
 #include "base/private_dir.h"
+#include "board/lease.h"
 #include "board/repairs.h"
 #include "board/sched.h"
 #include "net/address.h"
@@ -24,6 +25,9 @@ struct board;
 enum board_pass { BOARD_PASS_OPEN, BOARD_PASS_ALL };
 
 struct board_handler {
+    /* What happened to the lease: see lease_owner in board/lease.h. */
+    void (*lease_changed)(void *context, struct board *board, enum lease_event event,
+                          const struct lease_holder *holder, const struct lease_waiter *waiter);
     /* The link's state changed in a way that matters to clients: it came up or went down. */
     void (*link_changed)(void *context, struct board *board, const char *reason);
     /* OpenOCD said something of a target: kind "event", "state" or "reset". */
@@ -47,6 +51,8 @@ struct board_options {
     const char *state_dir;     /* for what must survive a crash; NULL: nowhere */
     uint32_t link_limit_ms;
     uint32_t unavailable_ms; /* how long requests wait for a link that is down */
+    uint32_t lease_grace_ms; /* how long a lease is kept for a connection that has gone */
+    bool require_lease;      /* nothing changes the board without */
 };
 
 struct board_counters {

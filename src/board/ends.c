@@ -66,6 +66,7 @@ void ends_op(struct op *op, struct err *err)
     struct board *board = op->board;
 
     release_locks(board, op);
+    board_lease_ended(op);
     sched_remove(op);
     loop_timer_free(op->timer);
     board->counters.ended++;
@@ -82,7 +83,8 @@ void ends_op(struct op *op, struct err *err)
 void ends_cancelled(struct op *op)
 {
     struct err err;
-    err_set(&err, ERR_CANCELLED, "cancelled%s", op->state == OP_QUEUED ? " before it began" : "");
+    err_set(&err, ERR_CANCELLED, "cancelled%s%s%s", op->state == OP_QUEUED ? " before it began" : "",
+            op->cancel_reason != NULL ? ": " : "", op->cancel_reason != NULL ? op->cancel_reason : "");
     ends_op(op, &err);
 }
 

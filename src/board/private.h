@@ -4,6 +4,13 @@
 
 #include "board/board.h"
 #include "board/exchange.h"
+#include "board/lease.h"
+
+struct board_lease {
+    struct lease lease;
+    struct loop_timer *timer;
+    char *directory; /* of its file; NULL: it is not kept */
+};
 
 struct board {
     struct loop *loop;
@@ -19,6 +26,7 @@ struct board {
     uint64_t sent_us;
     struct exchange exchange; /* the file of that command, also where it was abandoned */
     struct repairs repairs;
+    struct board_lease lease;
 
     struct op *changer;     /* the changing operation that has begun */
     size_t changers_queued; /* changing operations that have not */
@@ -41,6 +49,15 @@ struct board {
     bool kicking;
     struct board_counters counters;
 };
+
+/* board_lease.c */
+
+void board_lease_init(struct board *board, const struct board_options *options);
+void board_lease_fini(struct board *board);
+/* The operation is submitted, may begin, and has ended; the last frees what the first made. */
+void board_lease_accept(struct op *op);
+bool board_lease_may_begin(const struct op *op);
+void board_lease_ended(struct op *op);
 
 /* ends.c */
 

@@ -13,35 +13,14 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "board/state_dir.h"
 
 #define RECORD_PREFIX "kept-"
-#define TEMPORARY_NAME "new"
 #define NAME_SIZE 64
-
-/* Boards and addresses as part of a file name: anything unusual becomes "%XX". */
-static void append_safe(struct strbuf *out, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        unsigned char byte = (unsigned char)*text;
-        bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-                     (byte >= '0' && byte <= '9') || byte == '-' || byte == '_' ||
-                     (byte == '.' && out->length > 0 && out->data[out->length - 1] != '/');
-        if (plain) {
-            strbuf_append_byte(out, (char)byte);
-        } else {
-            strbuf_appendf(out, "%%%02X", byte);
-        }
-    }
-}
 
 static void name_file(const struct repair_head *head, char name[NAME_SIZE])
 {
     snprintf(name, NAME_SIZE, RECORD_PREFIX "%" PRIx64 "-%" PRIx64, head->base, head->sector_offset);
-}
-
-static int open_directory(const struct repairs *repairs)
-{
-    return open(repairs->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 }
 
 static struct repair *find(const struct repairs *repairs, uint64_t base, uint64_t sector_offset)
@@ -84,32 +63,11 @@ static struct repair *add(struct repairs *repairs, const struct repair_head *hea
 
 /* Reading. */
 
-static bool read_whole(int directory, const char *file, struct strbuf *out)
-{
-    struct stat status;
-    int fd = openat(directory, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    bool ok = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-              status.st_size <= (off_t)REPAIR_RECORD_MOST_BYTES;
-    while (ok) {
-        char *room = strbuf_extend(out, 65536);
-        ssize_t got = read(fd, room, 65536);
-        strbuf_truncate(out, out->length - 65536 + (got > 0 ? (size_t)got : 0));
-        ok = got >= 0 && out->length <= REPAIR_RECORD_MOST_BYTES;
-        if (got <= 0) {
-            break;
-        }
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    return ok;
-}
-
 static bool read_record(int directory, const char *file, struct repair_head *ret_head,
                         struct keeper_record *ret_record)
 {
     struct strbuf text = STRBUF_INIT;
-    bool ok = read_whole(directory, file, &text) &&
+    bool ok = state_dir_read(directory, file, REPAIR_RECORD_MOST_BYTES, &text) &&
               repair_record_decode((const uint8_t *)strbuf_text(&text), text.length, ret_head, ret_record);
     strbuf_fini(&text);
     return ok;
@@ -159,7 +117,7 @@ static void load_file(struct repairs *repairs, int directory, const char *file)
 
 static void load(struct repairs *repairs)
 {
-    int fd = open_directory(repairs);
+    int fd = state_dir_open(repairs->directory);
     DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
     const struct dirent *entry;
     if (listing == NULL) {
@@ -171,7 +129,7 @@ static void load(struct repairs *repairs)
     while ((entry = readdir(listing)) != NULL) {
         load_file(repairs, dirfd(listing), entry->d_name);
     }
-    unlinkat(dirfd(listing), TEMPORARY_NAME, 0);
+    unlinkat(dirfd(listing), STATE_DIR_TEMPORARY, 0);
     closedir(listing);
 }
 
@@ -187,88 +145,13 @@ static bool fail(const struct repairs *repairs, const char *what, struct err *er
     return false;
 }
 
-/* A new directory survives a crash once the one that holds it is on the disk. */
-static bool make_one(const char *path)
-{
-    if (mkdir(path, 0700) != 0) {
-        return errno == EEXIST;
-    }
-    struct strbuf parent = STRBUF_INIT;
-    strbuf_appendf(&parent, "%s/..", path);
-    int fd = open(strbuf_text(&parent), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    strbuf_fini(&parent);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    return ok;
-}
-
-/* Makes every part of the path that is missing. */
-static bool make_directory(const struct repairs *repairs, struct err *err)
-{
-    char *path = xstrdup(repairs->directory);
-    bool ok = true;
-    for (char *slash = strchr(path + 1, '/'); ok && slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        ok = make_one(path);
-        *slash = '/';
-    }
-    ok = ok && make_one(path);
-    free(path);
-    return ok || fail(repairs, "cannot make", err);
-}
-
-static bool write_all(int fd, const struct strbuf *text)
-{
-    size_t done = 0;
-    while (done < text->length) {
-        ssize_t wrote = write(fd, text->data + done, text->length - done);
-        if (wrote < 0 && errno == EINTR) {
-            continue;
-        }
-        if (wrote <= 0) {
-            return false;
-        }
-        done += (size_t)wrote;
-    }
-    return true;
-}
-
-/* Under a name of its own first, so that a crash leaves the old record or the new one. */
-static bool write_file(int directory, const char *file, const struct strbuf *text)
-{
-    int fd = openat(directory, TEMPORARY_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return false;
-    }
-    bool ok = write_all(fd, text) && fsync(fd) == 0;
-    int reason = errno;
-    close(fd);
-    errno = reason;
-    ok = ok && renameat(directory, TEMPORARY_NAME, directory, file) == 0 && fsync(directory) == 0;
-    if (!ok) {
-        reason = errno;
-        unlinkat(directory, TEMPORARY_NAME, 0);
-        errno = reason;
-    }
-    return ok;
-}
-
 static bool write_record(const struct repairs *repairs, const char *file, const struct strbuf *text,
                          struct err *err)
 {
-    if (!make_directory(repairs, err)) {
-        return false;
+    if (!state_dir_make(repairs->directory)) {
+        return fail(repairs, "cannot make", err);
     }
-    int directory = open_directory(repairs);
-    bool ok = directory >= 0 && write_file(directory, file, text);
-    int reason = errno;
-    if (directory >= 0) {
-        close(directory);
-    }
-    errno = reason;
-    return ok || fail(repairs, "cannot write to", err);
+    return state_dir_write(repairs->directory, file, text) || fail(repairs, "cannot write to", err);
 }
 
 static bool save(void *context, const struct ocd_bank *bank, const struct keeper_record *record,
@@ -312,7 +195,7 @@ static bool find_record(void *context, const struct ocd_bank *bank, uint64_t sec
     if (repair == NULL) {
         return false;
     }
-    int directory = open_directory(repairs);
+    int directory = state_dir_open(repairs->directory);
     bool ok = directory >= 0 && !repair->broken && read_record(directory, repair->file, &head, ret_record);
     if (directory >= 0) {
         close(directory);
@@ -338,7 +221,7 @@ static void forget(void *context, const struct ocd_bank *bank, uint64_t offset, 
         if (!meant) {
             continue;
         }
-        directory = directory >= 0 ? directory : open_directory(repairs);
+        directory = directory >= 0 ? directory : state_dir_open(repairs->directory);
         if (directory < 0 || unlinkat(directory, repair->file, 0) != 0) {
             int reason = errno;
             log_error("%s/%s: cannot be removed: %s", repairs->directory, repair->file, strerror(reason));
@@ -363,12 +246,7 @@ void repairs_init(struct repairs *repairs, const char *state_dir, const char *bo
         repairs->no_directory_reason = xstrdup("the daemon has no state directory (see --state-dir)");
         return;
     }
-    struct strbuf path = STRBUF_INIT;
-    strbuf_appendf(&path, "%s/", state_dir);
-    append_safe(&path, board);
-    strbuf_append_byte(&path, '@');
-    append_safe(&path, openocd);
-    repairs->directory = strbuf_steal(&path);
+    repairs->directory = state_dir_path(state_dir, board, openocd);
     load(repairs);
 }
 

@@ -8,7 +8,7 @@ static bool may_begin(struct board *board, const struct op *op)
         if (board->changer == NULL && board->consistent > 0) {
             board->changer_waits = true;
         }
-        return board->changer == NULL && board->consistent == 0;
+        return board->changer == NULL && board->consistent == 0 && board_lease_may_begin(op);
     }
     return !op->consistent || (board->changer == NULL && !board->changer_waits);
 }

@@ -5,8 +5,10 @@
 
 static void write_topics(uint64_t topics, struct json_writer *json)
 {
-    static const char *const words[] = {
-        [RPC_TOPIC_TARGET] = "target", [RPC_TOPIC_LINK] = "link", [RPC_TOPIC_OPERATION] = "operation"};
+    static const char *const words[] = {[RPC_TOPIC_TARGET] = "target",
+                                        [RPC_TOPIC_LINK] = "link",
+                                        [RPC_TOPIC_OPERATION] = "operation",
+                                        [RPC_TOPIC_LEASE] = "lease"};
     json_open_array(json, "topics");
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if ((topics & (1ull << i)) != 0) {

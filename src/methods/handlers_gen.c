@@ -262,6 +262,31 @@ static bool call_stage_delete(struct request *request, void *params, struct err 
     return method_stage_delete(request, params, err);
 }
 
+static bool call_lease_acquire(struct request *request, void *params, struct err *err)
+{
+    return method_lease_acquire(request, params, err);
+}
+
+static bool call_lease_renew(struct request *request, void *params, struct err *err)
+{
+    return method_lease_renew(request, params, err);
+}
+
+static bool call_lease_release(struct request *request, void *params, struct err *err)
+{
+    return method_lease_release(request, params, err);
+}
+
+static bool call_lease_status(struct request *request, void *params, struct err *err)
+{
+    return method_lease_status(request, params, err);
+}
+
+static bool call_lease_break(struct request *request, void *params, struct err *err)
+{
+    return method_lease_break(request, params, err);
+}
+
 static bool call_openocd_command(struct request *request, void *params, struct err *err)
 {
     return method_openocd_command(request, params, err);
@@ -330,6 +355,11 @@ method_handler *const handlers[RPC_METHOD_COUNT] = {
     [RPC_METHOD_STAGE_READ] = call_stage_read,
     [RPC_METHOD_STAGE_LIST] = call_stage_list,
     [RPC_METHOD_STAGE_DELETE] = call_stage_delete,
+    [RPC_METHOD_LEASE_ACQUIRE] = call_lease_acquire,
+    [RPC_METHOD_LEASE_RENEW] = call_lease_renew,
+    [RPC_METHOD_LEASE_RELEASE] = call_lease_release,
+    [RPC_METHOD_LEASE_STATUS] = call_lease_status,
+    [RPC_METHOD_LEASE_BREAK] = call_lease_break,
     [RPC_METHOD_OPENOCD_COMMAND] = call_openocd_command,
     [RPC_METHOD_EVENTS_SUBSCRIBE] = call_events_subscribe,
     [RPC_METHOD_EVENTS_UNSUBSCRIBE] = call_events_unsubscribe,

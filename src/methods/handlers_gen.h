@@ -80,6 +80,11 @@ bool method_stage_write(struct request *request, struct params_stage_write *para
 bool method_stage_read(struct request *request, struct params_stage_read *params, struct err *err);
 bool method_stage_list(struct request *request, struct params_stage_list *params, struct err *err);
 bool method_stage_delete(struct request *request, struct params_stage_delete *params, struct err *err);
+bool method_lease_acquire(struct request *request, struct params_lease_acquire *params, struct err *err);
+bool method_lease_renew(struct request *request, struct params_lease_renew *params, struct err *err);
+bool method_lease_release(struct request *request, struct params_lease_release *params, struct err *err);
+bool method_lease_status(struct request *request, struct params_lease_status *params, struct err *err);
+bool method_lease_break(struct request *request, struct params_lease_break *params, struct err *err);
 bool method_openocd_command(struct request *request, struct params_openocd_command *params, struct err *err);
 bool method_events_subscribe(struct request *request, struct params_events_subscribe *params,
                              struct err *err);

@@ -139,6 +139,7 @@ void write_board_status(struct board *board, struct json_writer *json)
     write_running(board_running(board), json);
     json_u64(json, "queued", board_queued(board));
     write_repairs(board_repairs(board), json);
+    write_lease(board, json);
     json_text(json, "staging", ocd_files_name(info->files));
     json_open_array(json, "features");
     if (info->files != OCD_FILES_NONE) {

@@ -17,6 +17,8 @@ void write_flash_row(struct json_writer *json, size_t index, const struct ocd_bl
                      enum ocd_protection protection);
 /* "target": the name of the operation's target */
 void write_target_name(struct request *request, struct op *op, struct json_writer *json);
+/* "lease", where somebody holds it, "lease_queue" and "require_lease". */
+void write_lease(const struct board *board, struct json_writer *json);
 /* board.status of one board. */
 void write_board_status(struct board *board, struct json_writer *json);
 

@@ -155,7 +155,13 @@ struct op {
     bool retried;            /* the command in flight is the second try */
     bool refiled;            /* the same, because its file could not be made or fetched */
     bool cancel_asked;
-    bool detached; /* goes on without its client */
+    bool detached;             /* goes on without its client */
+    const char *cancel_reason; /* static; NULL: somebody asked for it */
+
+    /* The lease's (board/board_lease.h): the first two are set before board_submit(). */
+    const void *connection;      /* who asked for it; only compared; NULL: the board itself */
+    uint64_t lease_number;       /* that it was admitted under; 0: none */
+    struct board_change *change; /* until a changing operation ends */
 };
 
 /* Sets what every operation starts with; `target` may be NULL. */

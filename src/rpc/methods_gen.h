@@ -61,18 +61,23 @@ enum rpc_method_index {
     RPC_METHOD_STAGE_READ,
     RPC_METHOD_STAGE_LIST,
     RPC_METHOD_STAGE_DELETE,
+    RPC_METHOD_LEASE_ACQUIRE,
+    RPC_METHOD_LEASE_RENEW,
+    RPC_METHOD_LEASE_RELEASE,
+    RPC_METHOD_LEASE_STATUS,
+    RPC_METHOD_LEASE_BREAK,
     RPC_METHOD_OPENOCD_COMMAND,
     RPC_METHOD_EVENTS_SUBSCRIBE,
     RPC_METHOD_EVENTS_UNSUBSCRIBE,
 };
 
-#define RPC_METHOD_COUNT 55u
+#define RPC_METHOD_COUNT 60u
 
 /* In the order of enum rpc_method_index. */
 extern const struct rpc_method rpc_methods[RPC_METHOD_COUNT];
 
 /* The parameters that every board method takes; offsets are those of struct rpc_common. */
-#define RPC_COMMON_PARAM_COUNT 4u
+#define RPC_COMMON_PARAM_COUNT 5u
 extern const struct rpc_param rpc_common_params[RPC_COMMON_PARAM_COUNT];
 
 enum rpc_encoding {
@@ -93,6 +98,7 @@ enum rpc_topic {
     RPC_TOPIC_TARGET,
     RPC_TOPIC_LINK,
     RPC_TOPIC_OPERATION,
+    RPC_TOPIC_LEASE,
 };
 
 /* server.hello */
@@ -558,6 +564,40 @@ struct params_stage_list {
 /* stage.delete */
 struct params_stage_delete {
     struct rpc_text stage;
+};
+
+/* lease.acquire */
+struct params_lease_acquire {
+    struct rpc_text board;
+    uint64_t ttl_ms;
+    uint64_t wait_ms;
+    struct rpc_text reason;
+    bool detach;
+};
+
+/* lease.renew */
+struct params_lease_renew {
+    struct rpc_text board;
+    struct rpc_text lease;
+    uint64_t ttl_ms;
+    bool ttl_ms_given;
+};
+
+/* lease.release */
+struct params_lease_release {
+    struct rpc_text board;
+    struct rpc_text lease;
+};
+
+/* lease.status */
+struct params_lease_status {
+    struct rpc_text board;
+    struct rpc_text lease;
+};
+
+/* lease.break */
+struct params_lease_break {
+    struct rpc_text board;
 };
 
 /* openocd.command */

@@ -86,6 +86,7 @@ struct rpc_method {
 struct rpc_common {
     struct rpc_text board;
     struct rpc_text target;
+    struct rpc_text lease;    /* the id of one */
     uint64_t timeout_ms;      /* 0: none given, the method's default counts */
     struct rpc_text progress; /* JSON text of the token; NULL: none asked for */
 };

@@ -72,14 +72,16 @@ void client_close(struct client *client, const char *reason)
     if (client->state == CLIENT_CLOSED) {
         return;
     }
+    struct server *server = client->server;
     log_debug("client %s: closed: %s", client->peer, reason);
     net_stream_close(client->stream);
     set_closed(client);
     if (list_is_empty(&client->requests)) {
         bury(client);
-        return;
+    } else {
+        orphan_requests(client);
     }
-    orphan_requests(client);
+    server_connection_gone(server, client);
 }
 
 /* The half-closed client has had all its answers. */
@@ -265,6 +267,10 @@ static void on_eof(void *context)
 {
     struct client *client = context;
     client->state = CLIENT_HALF_CLOSED;
+    server_connection_gone(client->server, client);
+    if (client->state != CLIENT_HALF_CLOSED) {
+        return; /* it only waited for a lease */
+    }
     if (client->queued_bytes > HALF_CLOSED_SMALL_BYTES &&
         bytes_of_the_gone(client->server) > HALF_CLOSED_BYTES) {
         client_close(client, "gone, and too much waits for clients that are gone");

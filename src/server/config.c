@@ -14,6 +14,7 @@
 
 #define DEFAULT_LISTENER "tcp:127.0.0.1:6670"
 #define DEFAULT_LINK_LIMIT_MS 60000u
+#define DEFAULT_LEASE_GRACE_MS 10000u
 #define MAX_FILE_BYTES (4u * 1024u * 1024u)
 
 void config_init(struct config *config)
@@ -92,6 +93,7 @@ bool config_add_board(struct config *config, const char *name, const char *openo
     snprintf(board->name, sizeof board->name, "%s", name);
     board->openocd = address;
     board->link_limit_ms = DEFAULT_LINK_LIMIT_MS;
+    board->lease_grace_ms = DEFAULT_LEASE_GRACE_MS;
     return true;
 }
 
@@ -185,7 +187,7 @@ static bool take_text(struct json_span object, const char *name, char **ret_text
 }
 
 static bool take_bool(struct json_span object, const char *name, bool *value, const char *path,
-                      struct err *err)
+                      const char *place, struct err *err)
 {
     struct json_span member;
     if (!json_find_member(object, name, &member)) {
@@ -193,7 +195,7 @@ static bool take_bool(struct json_span object, const char *name, bool *value, co
     }
     enum json_kind kind = json_span_kind(member);
     if (kind != JSON_TRUE && kind != JSON_FALSE) {
-        return bad(err, path, "", name, "must be true or false");
+        return bad(err, path, place, name, "must be true or false");
     }
     *value = kind == JSON_TRUE;
     return true;
@@ -228,18 +230,24 @@ static bool take_number(struct json_span object, const struct number *number, co
 static bool take_board(struct config *config, struct json_span object, const char *path, const char *place,
                        struct err *err)
 {
-    static const char *const members[] = {"name", "openocd", "stage_dir", "link_limit_ms", NULL};
+    static const char *const members[] = {"name",          "openocd",        "stage_dir", "link_limit_ms",
+                                          "require_lease", "lease_grace_ms", NULL};
     char *name = NULL;
     char *openocd = NULL;
     char *stage_dir = NULL;
     uint64_t limit = DEFAULT_LINK_LIMIT_MS;
+    uint64_t grace = DEFAULT_LEASE_GRACE_MS;
+    bool require_lease = false;
     struct number link_limit = {"link_limit_ms", &limit, 1000, 3600000};
+    struct number lease_grace = {"lease_grace_ms", &grace, 0, 600000};
 
     bool ok = check_members(object, members, path, place, err) &&
               take_text(object, "name", &name, path, place, err) &&
               take_text(object, "openocd", &openocd, path, place, err) &&
               take_text(object, "stage_dir", &stage_dir, path, place, err) &&
-              take_number(object, &link_limit, path, place, err);
+              take_number(object, &link_limit, path, place, err) &&
+              take_number(object, &lease_grace, path, place, err) &&
+              take_bool(object, "require_lease", &require_lease, path, place, err);
     if (ok && (name == NULL || openocd == NULL)) {
         ok = bad(err, path, place, name == NULL ? "name" : "openocd", "is missing");
     }
@@ -251,6 +259,8 @@ static bool take_board(struct config *config, struct json_span object, const cha
         struct config_board *board = &config->boards[config->board_count - 1];
         board->stage_dir = stage_dir;
         board->link_limit_ms = limit;
+        board->lease_grace_ms = grace;
+        board->require_lease = require_lease;
         stage_dir = NULL;
     }
     free(name);
@@ -470,7 +480,8 @@ static bool take_root(struct config *config, struct json_span root, const char *
         "state_dir", "image_roots", "insecure",  "log_level",  "limits",      "anonymous_role", NULL};
     return check_members(root, members, path, "", err) && take_boards(config, root, path, err) &&
            take_listeners(config, root, path, err) && take_limits(config, root, path, err) &&
-           take_bool(root, "insecure", &config->insecure, path, err) && take_words(config, root, path, err) &&
+           take_bool(root, "insecure", &config->insecure, path, "", err) &&
+           take_words(config, root, path, err) &&
            replace_text(root, "dump_root", &config->dump_root, path, err) &&
            replace_text(root, "stage_root", &config->stage_root, path, err) &&
            replace_text(root, "stage_group", &config->stage_group, path, err) &&

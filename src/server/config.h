@@ -24,8 +24,10 @@
 struct config_board {
     char name[CONFIG_NAME_SIZE];
     struct net_address openocd;
-    char *stage_dir;        /* on OpenOCD's host; NULL: found out in the handshake */
-    uint64_t link_limit_ms; /* 1,000 to 3,600,000; 60,000 by default */
+    char *stage_dir;         /* on OpenOCD's host; NULL: found out in the handshake */
+    uint64_t link_limit_ms;  /* 1,000 to 3,600,000; 60,000 by default */
+    bool require_lease;      /* it is changed by the holder of its lease only */
+    uint64_t lease_grace_ms; /* 0 to 600,000; 10,000 by default */
 };
 
 struct config_limits {

@@ -1,6 +1,7 @@
 /* From a line to its reply. */
 #include "server/request.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "board/board_lease.h"
 #include "rpc/call.h"
 #include "rpc/json.h"
 #include "server/events.h"
@@ -103,6 +105,10 @@ static void free_request(struct request *request)
     loop_timer_free(request->wait_timer);
     if (request->stage != NULL) {
         stage_unpin(request->stage);
+    }
+    if (request->lease_waiter != NULL) {
+        board_lease_leave(request->board, request->lease_waiter);
+        free(request->lease_waiter);
     }
     list_remove(&request->wait_node);
     strbuf_fini(&request->reply);
@@ -357,6 +363,9 @@ bool request_run(struct request *request, struct op *take_op, request_result *wr
     if (take_op->target[0] == '\0') {
         snprintf(take_op->target, sizeof take_op->target, "%s", request->target);
     }
+    assert(!take_op->class->changes || request->method->changes); /* the lease was asked for */
+    take_op->connection = request->client;
+    take_op->lease_number = request->lease_number;
     request->op = take_op;
     request->write_result = write_result;
     if (take_op->class->long_running) {
@@ -441,7 +450,9 @@ static bool take_common(struct request *request, struct rpc_common *common, stru
     common->progress.text = NULL;
     request->target = common->target.text != NULL ? common->target.text : xstrdup("");
     common->target.text = NULL;
-    return server_find_board(request->server, common->board.text, &request->board, err);
+    return server_find_board(request->server, common->board.text, &request->board, err) &&
+           board_lease_admit(request->board, request->client, common->lease.text, request->method->changes,
+                             &request->lease_number, err);
 }
 
 static bool run_handler(struct request *request, struct json_span params_span, struct err *err)

@@ -39,6 +39,9 @@ struct request {
     uint64_t progress_us;        /* when progress was last sent */
     struct op_progress progress_sent;
 
+    uint64_t lease_number;             /* that it was admitted under; 0: none */
+    struct lease_waiter *lease_waiter; /* lease.acquire, while it waits; its own */
+
     struct loop_timer *wait_timer; /* operation.wait, target.wait */
     struct list wait_node;         /* in operation.waiters or in server.target_waits */
     const char *wait_state;        /* target.wait */

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "board/board_lease.h"
 #include "server/client.h"
 #include "server/events.h"
 #include "server/request.h"
@@ -30,6 +31,12 @@ static bool on_states_seen(void *context, struct board *board)
     return target_waits_look(context, board);
 }
 
+static void on_lease_changed(void *context, struct board *board, enum lease_event event,
+                             const struct lease_holder *holder, const struct lease_waiter *waiter)
+{
+    events_lease(context, board, event, holder, waiter);
+}
+
 static bool may_run(void *context, struct op *op, enum board_pass pass)
 {
     const struct request *request = request_of(op);
@@ -47,6 +54,7 @@ static void on_link_used(void *context, struct op *op, uint64_t used_us)
 }
 
 static const struct board_handler board_handler = {
+    .lease_changed = on_lease_changed,
     .link_changed = on_link_changed,
     .target_notified = on_target_notified,
     .states_seen = on_states_seen,
@@ -89,6 +97,13 @@ static void on_accepted(void *context, int fd)
     }
     client_new(server, fd);
     update_listeners(server);
+}
+
+void server_connection_gone(struct server *server, const struct client *client)
+{
+    for (size_t i = 0; i < server->board_count; i++) {
+        board_lease_connection_gone(server->boards[i], client);
+    }
 }
 
 void server_client_gone(struct server *server)
@@ -136,7 +151,9 @@ static void start_boards(struct server *server)
                                         .share = server->share,
                                         .state_dir = config->state_dir,
                                         .link_limit_ms = (uint32_t)from->link_limit_ms,
-                                        .unavailable_ms = 10000};
+                                        .unavailable_ms = 10000,
+                                        .lease_grace_ms = (uint32_t)from->lease_grace_ms,
+                                        .require_lease = from->require_lease};
         sched_identity_init(&server->identities[i]);
         server->boards[i] = board_new(server->loop, &options, &board_handler, server);
         server->board_count++;

@@ -14,6 +14,7 @@
 /* As long as OpenOCD may take for a large erase. */
 #define STOP_LIMIT_MS 60000u
 
+struct client;
 struct request;
 
 /* A method's implementation: answers the request or makes it an operation, and returns true; or returns false
@@ -74,6 +75,8 @@ size_t server_board_index(const struct server *server, const struct board *board
 /* Lets every board begin what was queued. */
 void server_kick_boards(struct server *server);
 
+/* The client will send no more: for the leases. May end requests of its that wait for one. */
+void server_connection_gone(struct server *server, const struct client *client);
 /* Called by clients as they come and go: keeps to the limit on their number. */
 void server_client_gone(struct server *server);
 

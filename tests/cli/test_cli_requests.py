@@ -103,10 +103,12 @@ CASES = [
         "board.status",
         {},
         "board: board\nopenocd: 127.0.0.1:6666\nlink: busy\nversion: 0.12.0\nqueued: 1\n"
-        "connected_since: 2026-01-31T12:00:00.000Z\nstaging: shared\n"
+        "connected_since: 2026-01-31T12:00:00.000Z\nstaging: shared\nrequire_lease: false\n"
         "target: stm32.cpu (cortex_m) halted, current\n"
         "bank: 0 stm32.flash at 0x08000000, 131072 bytes\n"
-        "running: op-7 memory.read_bytes, read 4096 of 65536 bytes\n",
+        "running: op-7 memory.read_bytes, read 4096 of 65536 bytes\n"
+        "lease: anonymous (ci): nightly tests, held until 2026-01-31T12:35:56.789Z\n"
+        "lease queue: 1 anonymous, in 41 s or sooner\n",
     ),
     ("status --board lab1", "board.status", {"board": "lab1"}, None),
     ("boards", "board.list", {}, "board  openocd         link  version\nboard  127.0.0.1:6666  idle  0.12.0\n"),
@@ -128,6 +130,24 @@ CASES = [
     ),
     ("wait op-7 --timeout 9000", "operation.wait", {"operation": "op-7", "timeout_ms": 9000}, None),
     ("cancel op-7", "operation.cancel", {"operation": "op-7"}, "cancelled\n"),
+    (
+        "lease acquire --reason night --board b",
+        "lease.acquire",
+        {"ttl_ms": 600000, "wait_ms": 0, "reason": "night", "detach": True, "board": "b"},
+        "6f1c0a52b7de93480c41f29a5e8b7d36\n",
+    ),
+    ("lease acquire --ttl 1 --wait 86400", "lease.acquire", {"ttl_ms": 1000, "wait_ms": DAY_MS, "detach": True}, None),
+    ("lease renew", "lease.renew", {}, "expires: 2026-01-31T12:36:16.789Z\n"),
+    ("lease renew --lease 12 --ttl 86400", "lease.renew", {"lease": "12", "ttl_ms": DAY_MS}, None),
+    ("lease release --lease 12", "lease.release", {"lease": "12"}, ""),
+    (
+        "lease status",
+        "lease.status",
+        {},
+        "lease: anonymous (ci): nightly tests, held until 2026-01-31T12:35:56.789Z\n",
+    ),
+    ("lease break", "lease.break", {}, "broken\n"),
+    ("halt --lease 12", "target.halt", {"lease": "12"}, None),
     ("openocd version", "openocd.command", {"command": "version"}, "Open On-Chip Debugger 0.12.0\n"),
     ("openocd flash write_image --json -x", "openocd.command", {"command": "flash write_image --json -x"}, None),
     (

@@ -9,7 +9,8 @@ from fake_server import FakeServer
 
 COMMANDS = ["flash", "verify", "load", "erase", "protect", "banks", "info", "upload", "download", "stages", "read", "write",
             "hexdump", "search", "dump", "load-bytes", "write-bytes", "halt", "resume", "reset", "step", "wait-for",
-            "registers", "register", "break", "unbreak", "breakpoints", "targets", "status", "boards", "stats", "operations", "wait", "cancel", "events",
+            "registers", "register", "break", "unbreak", "breakpoints", "targets", "status", "boards", "stats",
+            "operations", "wait", "cancel", "lease", "with-lease", "events",
             "call", "openocd"]
 
 # command line, what the message says
@@ -74,7 +75,16 @@ BAD = [
     ("call x [1]", "JSON-PARAMS is not a JSON object"),
     ("call x {]", "JSON-PARAMS is not a JSON object"),
     ("call x {}x", "JSON-PARAMS is not a JSON object"),
-    ("events weather", "a topic is target, link or operation, not 'weather'"),
+    ("events weather", "a topic is target, link, operation or lease, not 'weather'"),
+    ("lease", "lease needs ACTION"),
+    ("lease take", "lease takes acquire, renew, release, status or break, not 'take'"),
+    ("lease acquire --ttl 0", "--ttl is from 1 to 86400, not 0"),
+    ("lease acquire --wait 86401", "--wait is from 0 to 86400, not 86401"),
+    ("lease renew --wait 1", "lease renew takes no --wait"),
+    ("lease release --ttl 1", "lease release takes no --ttl"),
+    ("lease break --reason x", "lease break takes no --reason"),
+    ("with-lease", "with-lease needs COMMAND..."),
+    ("with-lease --ttl 0 true", "--ttl is from 1 to 86400, not 0"),
     ("flash f --prepare maybe", "--prepare is none|halt|reset_halt|reset_init, not 'maybe'"),
     ("flash f --format hex", "--format is auto|bin|ihex|srec|elf|uf2, not 'hex'"),
     ("flash f --mode some", "--mode is changed|full, not 'some'"),

@@ -71,6 +71,8 @@ static void test_config_of_one_board_has_defaults_for_the_rest(void **state)
     assert_string_equal(config->boards[0].openocd.text, "127.0.0.1:6666");
     assert_null(config->boards[0].stage_dir);
     assert_int_equal(config->boards[0].link_limit_ms, 60000);
+    assert_int_equal(config->boards[0].lease_grace_ms, 10000);
+    assert_false(config->boards[0].require_lease);
     assert_int_equal(config->listener_count, 0);
     assert_null(config->dump_root);
     assert_null(config->share_dir);
@@ -104,7 +106,9 @@ static void test_config_takes_every_member(void **state)
     must_read(
         config,
         "{\"boards\": [{\"name\": \"a.b-c_1\", \"openocd\": \"localhost:6666\", \"stage_dir\": \"/var/tmp\", "
-        "\"link_limit_ms\": 1000}, {\"name\": \"B\", \"openocd\": \"[::1]:7777\", \"link_limit_ms\": "
+        "\"link_limit_ms\": 1000, \"require_lease\": true, \"lease_grace_ms\": 0}, {\"name\": \"B\", "
+        "\"lease_grace_ms\": 600000,"
+        " \"openocd\": \"[::1]:7777\", \"link_limit_ms\": "
         "3600000}],"
         "\"listen\": [\"tcp:127.0.0.1:0\", \"unix:/tmp/x.sock\"], \"dump_root\": \"/dumps\","
         "\"stage_root\": \"/stages\", \"stage_group\": \"lab\", \"share_dir\": \"/share\", "
@@ -118,6 +122,10 @@ static void test_config_takes_every_member(void **state)
     assert_string_equal(config->boards[0].stage_dir, "/var/tmp");
     assert_int_equal(config->boards[0].link_limit_ms, 1000);
     assert_int_equal(config->boards[1].link_limit_ms, 3600000);
+    assert_true(config->boards[0].require_lease);
+    assert_false(config->boards[1].require_lease);
+    assert_int_equal(config->boards[0].lease_grace_ms, 0);
+    assert_int_equal(config->boards[1].lease_grace_ms, 600000);
     assert_int_equal(config->listener_count, 2);
     assert_string_equal(config->dump_root, "/dumps");
     assert_int_equal(config->anonymous_role, RPC_ROLE_ADMIN);
@@ -213,6 +221,10 @@ static void test_config_errors_name_the_member(void **state)
          "lab.json: boards[0].link_limit_ms: must be a whole number from 1000 to 3600000"},
         {"{\"boards\": [{\"name\": \"a\", \"openocd\": \"127.0.0.1:1\", \"link_limit_ms\": 3600001}]}",
          "lab.json: boards[0].link_limit_ms: must be a whole number from 1000 to 3600000"},
+        {"{\"boards\": [{\"name\": \"a\", \"openocd\": \"127.0.0.1:1\", \"lease_grace_ms\": 600001}]}",
+         "lab.json: boards[0].lease_grace_ms: must be a whole number from 0 to 600000"},
+        {"{\"boards\": [{\"name\": \"a\", \"openocd\": \"127.0.0.1:1\", \"require_lease\": 1}]}",
+         "lab.json: boards[0].require_lease: must be true or false"},
         {"{" BOARDS ", \"listen\": \"tcp:127.0.0.1:1\"}", "lab.json: listen: must be an array of texts"},
         {"{" BOARDS ", \"listen\": [1]}", "lab.json: listen: must be an array of texts"},
         {"{" BOARDS ", \"dump_root\": 1}", "lab.json: dump_root: must be a text that is not empty"},

@@ -263,9 +263,9 @@ static void test_params_reads_word_lists(void **state)
     refuses(RPC_METHOD_EVENTS_SUBSCRIBE, "{\"topics\":\"link\"}", "topics: must be an array of words",
             "topics");
     refuses(RPC_METHOD_EVENTS_SUBSCRIBE, "{\"topics\":[\"link\",\"log\"]}",
-            "topics[1]: must be one of target, link, operation", "topics");
+            "topics[1]: must be one of target, link, operation, lease", "topics");
     refuses(RPC_METHOD_EVENTS_SUBSCRIBE, "{\"topics\":[null]}",
-            "topics[0]: must be one of target, link, operation", "topics");
+            "topics[0]: must be one of target, link, operation, lease", "topics");
 }
 
 /* {"board": "xxx..."} with `count` times `piece`. */

@@ -161,7 +161,7 @@ def break_example(document: Dict[str, Any]) -> None:
         (break_kind, "memory.read_u8: count: x-kind 'u63' is unknown"),
         (break_reference, "#/x-errors/no_such leads nowhere"),
         (break_default, "memory.read_u8: count: required, and has a default"),
-        (break_common, "memory.read_u8: a board method ends its params with board, target, timeout_ms, progress"),
+        (break_common, "memory.read_u8: a board method ends its params with board, target, lease, timeout_ms, progress"),
         (break_name, "two methods have the same name"),
         (break_error, "x-errors: timeout: data.kind is 'time_out'"),
         (break_example, "memory.read_u8: examples is missing"),
@@ -309,12 +309,15 @@ def test_protocol_flags_agree() -> None:
     for method in METHODS:
         name = method["name"]
         changes, board = method.get("x-changes", False), method.get("x-board", False)
-        assert changes == (method["x-role"] != "observer"), name
+        is_lease = name.startswith("lease.")  # which change who may change the board
+        assert changes == (method["x-role"] != "observer" and not is_lease), name
         assert not (board and method.get("x-immediate")), name
         assert ("x-timeout-ms" in method) == board, name
         kinds = {reference["$ref"].rsplit("/", 1)[1] for reference in method.get("errors", [])}
         assert not board or {"openocd_unavailable", "timeout", "cancelled", "not_found"} <= kinds, name
         assert ("outcome_unknown" in kinds) == changes, name
+        assert is_lease or ("board_busy" in kinds) == changes, name
+        assert is_lease or ("lease_lost" in kinds) == board, name
 
 
 def test_protocol_error_details_do_not_clash() -> None:

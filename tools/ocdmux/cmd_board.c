@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cmd_lease.h"
 #include "commands.h"
 #include "describe.h"
 #include "fields.h"
@@ -100,6 +101,7 @@ static bool cmd_status_show(void *arg, const cJSON *result)
     if (field_get(result, "running") != NULL) {
         cmd_status_print_running(field_get(result, "running"));
     }
+    lease_print(result);
     cmd_status_print_repairs(field_array(result, "pending_repairs"));
     return true;
 }

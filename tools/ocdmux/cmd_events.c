@@ -8,7 +8,7 @@
 #include "fields.h"
 #include "print.h"
 
-static const char *const cmd_topics[] = {"target", "link", "operation", NULL};
+static const char *const cmd_topics[] = {"target", "link", "operation", "lease", NULL};
 
 /* "SEQ TOPIC BOARD name=value ...": a newer server's members are shown as well. */
 static void cmd_events_print(const cJSON *params)
@@ -132,7 +132,7 @@ enum status cmd_events(struct session *session)
     struct ocdmux_error error = OCDMUX_ERROR_INIT;
     for (size_t i = 0; i < arguments->count; i++) {
         if (!options_is_choice(&topic, arguments->words[i])) {
-            (void)options_complain(arguments, "a topic is target, link or operation, not '%s'",
+            (void)options_complain(arguments, "a topic is target, link, operation or lease, not '%s'",
                                    arguments->words[i]);
             return STATUS_USAGE;
         }

@@ -89,6 +89,14 @@ enum status cmd_operations(struct session *session);
 enum status cmd_wait(struct session *session);
 enum status cmd_cancel(struct session *session);
 
+/* cmd_lease.c */
+extern const struct option cmd_lease_options[];
+enum status cmd_lease(struct session *session);
+
+/* cmd_with_lease.c */
+extern const struct option cmd_with_lease_options[];
+enum status cmd_with_lease(struct session *session);
+
 /* cmd_events.c */
 enum status cmd_events(struct session *session);
 

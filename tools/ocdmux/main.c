@@ -121,8 +121,24 @@ static const struct command commands[] = {
      "Ctrl-C ends the waiting, not the operation.",
      cmd_wait},
     {"cancel", "OPERATION", 0, NULL, "cancel an operation", NULL, cmd_cancel},
+    {"lease", "ACTION", COMMAND_TAKES_BOARD, cmd_lease_options,
+     "acquire, renew, release or break a board's lease, or show it (status)",
+     "While somebody holds it nobody else changes the board. 'acquire' prints the id, which is a secret: "
+     "put\n"
+     "it into $OCDMUX_LEASE, or give it as --lease, for the commands that work under it. It needs no open\n"
+     "connection, and ends by 'release' or by its time. 'break' ends anybody's (needs the role admin).",
+     cmd_lease},
+    {"with-lease", "COMMAND...", COMMAND_TAKES_BOARD | COMMAND_REST, cmd_with_lease_options,
+     "run a command while holding a board's lease",
+     "Waits for the lease, renews it while COMMAND runs, and releases it however that ends. COMMAND finds\n"
+     "$OCDMUX_LEASE, $OCDMUX_BOARD and $OCDMUX_SERVER set, so that every ocdmux command in it works under "
+     "the\n"
+     "lease. Exits with the status of COMMAND: 128 and the signal's number where one ended it, 126 or 127\n"
+     "where it cannot be run.",
+     cmd_with_lease},
     {"events", "[TOPIC...]", COMMAND_TAKES_BOARD, NULL, "print events as they happen, until Ctrl-C",
-     "Topics are target, link and operation; all of them if none is given. With --json the first line is "
+     "Topics are target, link, operation and lease; all of them if none is given. With --json the first line "
+     "is "
      "the\n"
      "result of the subscription and each further one the parameters of an event.",
      cmd_events},

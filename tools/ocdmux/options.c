@@ -15,6 +15,7 @@ const struct option command_globals[] = {
     {"server", "URL", "tcp:HOST:PORT or unix:PATH", NULL},
     {"board", "BOARD", "which board, where the server has several", NULL},
     {"target", "TARGET", "OpenOCD's name of the target; default: the board's current one", NULL},
+    {"lease", "ID", "the lease to change the board under; default: $OCDMUX_LEASE", NULL},
     {"timeout", "MS", "fail when a request takes longer, waiting included; 1 to 86400000 ms", NULL},
     {"json", NULL, "print the result's JSON as it came", NULL},
     {"help", NULL, "print help and end", NULL},

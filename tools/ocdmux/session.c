@@ -102,6 +102,9 @@ enum status session_report(struct session *session, struct ocdmux_error *error)
     if (ocdmux_error_is(error, "target_not_halted")) {
         fputs("  'ocdmux halt' halts it\n", stderr);
     }
+    if (ocdmux_error_is(error, "lease_lost") && getenv("OCDMUX_LEASE") != NULL) {
+        fputs("  'unset OCDMUX_LEASE' to go on without it\n", stderr);
+    }
     session->status = session_status_of(error);
     ocdmux_error_fini(error);
     return session->status;
@@ -224,10 +227,26 @@ static void session_add_option(const struct session *session, cJSON *params, con
     }
 }
 
+/* An empty variable is none. */
+static void session_add_variable(const struct session *session, cJSON *params, const char *name,
+                                 const char *variable)
+{
+    const char *value = getenv(variable);
+    session_add_option(session, params, name);
+    if (!options_has(session->arguments, name) && value != NULL && value[0] != '\0') {
+        cJSON_AddStringToObject(params, name, value);
+    }
+}
+
+void session_add_lease(const struct session *session, cJSON *params)
+{
+    session_add_variable(session, params, "lease", "OCDMUX_LEASE");
+}
+
 cJSON *session_plain_params(const struct session *session)
 {
     cJSON *params = cJSON_CreateObject();
-    session_add_option(session, params, "board");
+    session_add_variable(session, params, "board", "OCDMUX_BOARD");
     return params;
 }
 
@@ -235,6 +254,7 @@ cJSON *session_board_params(const struct session *session)
 {
     cJSON *params = session_plain_params(session);
     session_add_option(session, params, "target");
+    session_add_lease(session, params);
     if (session->timeout_ms != 0) {
         ocdmux_json_add_u64(params, "timeout_ms", session->timeout_ms);
     }

@@ -43,8 +43,10 @@ bool session_connect(struct session *session) __attribute__((warn_unused_result)
 cJSON *session_board_params(const struct session *session);
 /* The same; without --timeout the request may take a day: for long reads and writes, which people watch. */
 cJSON *session_long_params(const struct session *session);
-/* Parameters of the other methods that know boards: `board` as given. */
+/* Parameters of the other methods that know boards: `board` as given, or $OCDMUX_BOARD. */
 cJSON *session_plain_params(const struct session *session);
+/* Adds `lease` as given, or $OCDMUX_LEASE; session_board_params() has it. */
+void session_add_lease(const struct session *session, cJSON *params);
 
 /* A request's extras; all zero for none. */
 struct session_extra {
