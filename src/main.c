@@ -27,8 +27,9 @@ static const char help_text[] =
     "  --openocd HOST:PORT     where OpenOCD's TCL-RPC port is (OpenOCD's own default is 6666)\n"
     "  --board NAME            what the board of --openocd is called [board]\n"
     "  --config FILE           several boards, and everything else, from a JSON file (comments allowed)\n"
-    "  --listen URL            tcp:HOST:PORT or unix:PATH; may be given several times; port 0 lets the "
-    "kernel choose\n"
+    "  --listen URL            tcp:HOST:PORT, tls:HOST:PORT (see tls in the file) or unix:PATH; may be "
+    "given\n"
+    "                          several times; port 0 lets the kernel choose\n"
     "                          [tcp:127.0.0.1:6670, and unix:$XDG_RUNTIME_DIR/ocdmux.sock where that "
     "variable is set]\n"
     "  --dump-root DIRECTORY   where memory.dump and flash.read_to_file may write files [nowhere]\n"
@@ -41,8 +42,12 @@ static const char help_text[] =
     "                          over the link;\n"
     "                          none: they all do [$XDG_RUNTIME_DIR, else /dev/shm, else /tmp]\n"
     "  --share-group GROUP     may use files there, for an OpenOCD of another user [nobody]\n"
-    "  --anonymous-role ROLE   what clients may do: observer, user, or admin, who may send raw Tcl [user]\n"
-    "  --insecure              allow listeners beyond loopback although nobody is asked who he is\n"
+    "  --anonymous-role ROLE   what clients may do of whom nothing is known: none, observer, user, or "
+    "admin,\n"
+    "                          who may send raw Tcl [user; none where the file knows identities]\n"
+    "  --insecure              allow listeners beyond loopback that are plain, or where nobody is asked who "
+    "he "
+    "is\n"
     "  --log-level LEVEL       error, warn, info or debug [info]\n"
     "  --help, --version\n"
     "\n"
@@ -240,8 +245,12 @@ static bool apply_flags(struct config *config, const struct flags *flags, struct
             return false;
         }
     }
-    if (flags->anonymous_role != NULL && !config_parse_role(flags->anonymous_role, &config->anonymous_role)) {
-        return err_set(err, ERR_INVALID_PARAMS, "--anonymous-role: must be observer, user or admin");
+    if (flags->anonymous_role != NULL) {
+        if (!config_parse_role(flags->anonymous_role, &config->anonymous_role)) {
+            return err_set(err, ERR_INVALID_PARAMS,
+                           "--anonymous-role: must be none, observer, user or admin");
+        }
+        config->anonymous_role_given = true;
     }
     if (flags->log_level != NULL && !log_level_parse(flags->log_level, &config->log_level)) {
         return err_set(err, ERR_INVALID_PARAMS, "--log-level: must be error, warn, info or debug");
@@ -289,6 +298,14 @@ static void on_stop(void *context)
     server_stop(daemon->server, on_stopped, context);
 }
 
+static void on_reload(void *context)
+{
+    const struct daemon *daemon = context;
+    if (daemon->server != NULL) {
+        server_reload(daemon->server);
+    }
+}
+
 static int serve(const struct config *config)
 {
     struct err err;
@@ -298,6 +315,7 @@ static int serve(const struct config *config)
     err_reset(&err);
     /* Before anybody can know that it listens: from then on a signal stops it in good order. */
     struct loop_signal *terminate = loop_signal_new(daemon.loop, SIGTERM, on_stop, &daemon);
+    struct loop_signal *hangup = loop_signal_new(daemon.loop, SIGHUP, on_reload, &daemon);
     struct loop_signal *interrupt = loop_signal_new(daemon.loop, SIGINT, on_stop, &daemon);
     if (!server_new(&daemon.server, daemon.loop, config, handlers, &err)) {
         fprintf(stderr, "ocdmuxd: %s\n", err.message);
@@ -308,6 +326,7 @@ static int serve(const struct config *config)
     }
     loop_signal_free(terminate);
     loop_signal_free(interrupt);
+    loop_signal_free(hangup);
     loop_free(daemon.loop);
     return status;
 }

@@ -1,24 +1,23 @@
-/* The blocking connection: an engine, a socket, and one poll at a time. */
+/* The blocking connection: an engine, a transport, and one poll at a time. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "client/endpoint.h"
 #include "client/engine.h"
 #include "client/error.h"
+#include "client/transport.h"
 
 #define CONNECTION_READ_BYTES ((size_t)256 << 10)
 /* A later time than any clock shows. */
 #define CONNECTION_NEVER UINT64_MAX
 
 struct ocdmux {
-    int fd; /* owned */
+    struct transport *transport;
     int interrupt_fd;
     size_t interrupts; /* that came together with an answer: for the next call */
     char *server;
@@ -37,15 +36,21 @@ static uint64_t connection_deadline(uint64_t timeout_ms)
 bool ocdmux_open(const char *server, uint64_t timeout_ms, struct ocdmux **ret_connection,
                  struct ocdmux_error *error)
 {
-    int fd = -1;
+    return ocdmux_open_tls(server, NULL, timeout_ms, ret_connection, error);
+}
+
+bool ocdmux_open_tls(const char *server, const struct ocdmux_tls *tls, uint64_t timeout_ms,
+                     struct ocdmux **ret_connection, struct ocdmux_error *error)
+{
+    struct transport *transport = NULL;
     char *named = server == NULL ? ocdmux_default_server() : xstrdup(server);
     uint64_t limit = timeout_ms == 0 ? OCDMUX_DEFAULT_CONNECT_TIMEOUT_MS : timeout_ms;
-    if (!endpoint_connect(named, connection_deadline(limit), &fd, error)) {
+    if (!transport_open(named, tls, connection_deadline(limit), &transport, error)) {
         free(named);
         return false;
     }
     struct ocdmux *connection = xcalloc(1, sizeof(*connection));
-    connection->fd = fd;
+    connection->transport = transport;
     connection->interrupt_fd = -1;
     connection->server = named;
     connection->engine = engine_new();
@@ -59,7 +64,7 @@ void ocdmux_close(struct ocdmux *connection)
     if (connection == NULL) {
         return;
     }
-    close(connection->fd);
+    transport_close(connection->transport);
     engine_free(connection->engine);
     free(connection->server);
     free(connection->buffer);
@@ -95,7 +100,7 @@ static int connection_send(struct ocdmux *connection)
     if (length == 0) {
         return 0;
     }
-    ssize_t sent = send(connection->fd, bytes, length, MSG_NOSIGNAL);
+    ssize_t sent = transport_write(connection->transport, bytes, length);
     if (sent < 0) {
         return connection_is_retry(errno) ? 0 : errno;
     }
@@ -107,7 +112,7 @@ static int connection_send(struct ocdmux *connection)
 static bool connection_receive(struct ocdmux *connection)
 {
     struct ocdmux_error error = OCDMUX_ERROR_INIT;
-    ssize_t received = recv(connection->fd, connection->buffer, CONNECTION_READ_BYTES, 0);
+    ssize_t received = transport_read(connection->transport, connection->buffer, CONNECTION_READ_BYTES);
     if (received > 0) {
         /* A failure stays in the engine, where whoever waits finds it. */
         if (!engine_input(connection->engine, connection->buffer, (size_t)received, &error)) {
@@ -118,7 +123,7 @@ static bool connection_receive(struct ocdmux *connection)
     } else if (connection_is_retry(errno)) {
         return false;
     } else {
-        engine_fail_lost(connection->engine, strerror(errno));
+        engine_fail_lost(connection->engine, transport_reason(connection->transport, errno));
     }
     return true;
 }
@@ -160,23 +165,27 @@ static size_t connection_turn(struct ocdmux *connection, uint64_t deadline_us)
     const char *bytes;
     size_t length;
     engine_output(connection->engine, &bytes, &length);
+    short events = transport_events(connection->transport, true, length > 0);
+    bool at_once = events == 0;
     struct pollfd waits[2] = {
-        {.fd = connection->fd, .events = (short)(POLLIN | (length > 0 ? POLLOUT : 0))},
+        {.fd = at_once ? -1 : transport_fd(connection->transport), .events = events},
         {.fd = connection->interrupt_fd, .events = POLLIN},
     };
-    int ready = poll(waits, 2, connection_poll_timeout(deadline_us));
+    int ready = poll(waits, 2, at_once ? 0 : connection_poll_timeout(deadline_us));
     if (ready < 0 && errno != EINTR) {
         engine_fail_lost(connection->engine, strerror(errno));
         return 0;
     }
-    if (ready <= 0) {
+    if (ready <= 0 && !at_once) {
         return connection_take_interrupts(connection);
     }
-    int reason = (waits[0].revents & POLLOUT) == 0 ? 0 : connection_send(connection);
-    bool readable = (waits[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0;
+    /* Either may be what the other direction of TLS waits for. */
+    bool moves = waits[0].revents != 0;
+    int reason = moves ? connection_send(connection) : 0;
+    bool readable = at_once || moves;
     /* Where sending failed, an answer that says why may be waiting. */
     if ((readable || reason != 0) && !connection_receive(connection) && reason != 0) {
-        engine_fail_lost(connection->engine, strerror(reason));
+        engine_fail_lost(connection->engine, transport_reason(connection->transport, reason));
     }
     return waits[1].revents != 0 ? connection_take_interrupts(connection) : 0;
 }

@@ -160,7 +160,7 @@ static bool endpoint_connect_tcp(const char *server, const char *text, uint64_t 
     char *port = NULL;
     if (!endpoint_split(text, &host, &port)) {
         return error_set(error, OCDMUX_KIND_INVALID_PARAMS,
-                         "%s: not tcp:HOST:PORT with a port from 1 to 65535", server);
+                         "%s: not %.4sHOST:PORT with a port from 1 to 65535", server, server);
     }
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *addresses = NULL;
@@ -187,8 +187,20 @@ bool endpoint_connect(const char *server, uint64_t deadline_us, int *ret_fd, str
     if (strncmp(server, "unix:", 5) == 0) {
         return endpoint_connect_unix(server, server + 5, deadline_us, ret_fd, error);
     }
-    if (strncmp(server, "tcp:", 4) == 0) {
+    if (strncmp(server, "tcp:", 4) == 0 || strncmp(server, "tls:", 4) == 0) {
         return endpoint_connect_tcp(server, server + 4, deadline_us, ret_fd, error);
     }
-    return error_set(error, OCDMUX_KIND_INVALID_PARAMS, "%s: a server is tcp:HOST:PORT or unix:PATH", server);
+    return error_set(error, OCDMUX_KIND_INVALID_PARAMS,
+                     "%s: a server is tcp:HOST:PORT, tls:HOST:PORT, unix:PATH or ssh:HOST", server);
+}
+
+char *endpoint_host(const char *server)
+{
+    char *host = NULL;
+    char *port = NULL;
+    if (!endpoint_split(server + 4, &host, &port)) {
+        return xstrdup("");
+    }
+    free(port);
+    return host;
 }

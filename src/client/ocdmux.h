@@ -1,7 +1,7 @@
 /*
  * libocdmux: the client side of ocdmux's protocol (JSON-RPC 2.0, one JSON text a line; proto/PROTOCOL.md)
- * over TCP or a Unix socket. Every function here blocks until it is done, or until its time limit, or until
- * it is interrupted.
+ * over TCP, TLS, a Unix socket or ssh. Every function here blocks until it is done, or until its time limit,
+ * or until it is interrupted.
  *
  * One connection is used by one thread at a time. No function writes to standard output or error. Running out
  * of memory ends the process. A function that fails returns false, fills its `error` and leaves its other
@@ -78,13 +78,32 @@ struct ocdmux;
  */
 char *ocdmux_default_server(void);
 
+/* For "tls:HOST:PORT": PEM files. NULL members, or no struct at all, are the defaults. */
+struct ocdmux_tls {
+    const char *ca;          /* whose signatures on the server's certificate count; NULL: the system's */
+    const char *certificate; /* the client's own; NULL: none is shown */
+    const char *key;         /* its key, without a pass phrase */
+};
+
 /*
- * Connects to "tcp:HOST:PORT" ("tcp:[::1]:6670" for IPv6) or "unix:PATH"; NULL: ocdmux_default_server().
+ * Connects to "tcp:HOST:PORT" ("tcp:[::1]:6670" for IPv6), "tls:HOST:PORT" (HOST must be in the server's
+ * certificate), "unix:PATH", or "ssh:HOST", which runs `ssh HOST ocdmux stdio` ($OCDMUX_SSH names another
+ * program in the place of ssh); NULL: ocdmux_default_server().
  * `timeout_ms` of 0 is OCDMUX_DEFAULT_CONNECT_TIMEOUT_MS; looking up a host name is not part of it. Fails
  * with invalid_params for a text of another form, and with connection_failed. Nothing is sent yet.
  */
 bool ocdmux_open(const char *server, uint64_t timeout_ms, struct ocdmux **ret_connection,
                  struct ocdmux_error *error) __attribute__((warn_unused_result));
+/* The same with what TLS needs; files that cannot be used are invalid_params. */
+bool ocdmux_open_tls(const char *server, const struct ocdmux_tls *tls, uint64_t timeout_ms,
+                     struct ocdmux **ret_connection, struct ocdmux_error *error)
+    __attribute__((warn_unused_result));
+/*
+ * Joins `in` and `out` to a connection, byte for byte: the end of `in` is passed on, the server's end ends
+ * the call. Fails as ocdmux_open_tls(), and with connection_lost where one of the three breaks.
+ */
+bool ocdmux_relay(const char *server, const struct ocdmux_tls *tls, int in, int out,
+                  struct ocdmux_error *error) __attribute__((warn_unused_result));
 /* Calls in flight are left to the server. NULL is allowed. */
 void ocdmux_close(struct ocdmux *connection);
 /* As it was given or found by ocdmux_default_server(); lives as long as the connection. */

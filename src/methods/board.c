@@ -12,6 +12,9 @@ bool method_board_list(struct request *request, struct params_board_list *params
     json_open_array(json, "boards");
     for (size_t i = 0; i < server->board_count; i++) {
         struct board *board = server->boards[i];
+        if (client_role(request->client, board) == RPC_ROLE_NONE) {
+            continue;
+        }
         json_open_object(json, NULL);
         json_text(json, "board", board_name(board));
         json_text(json, "openocd", ocd_link_address(board_link(board)));
@@ -29,7 +32,7 @@ bool method_board_list(struct request *request, struct params_board_list *params
 bool method_board_status(struct request *request, struct params_board_status *params, struct err *err)
 {
     struct board *board = NULL;
-    if (!server_find_board(request->server, params->board.text, &board, err)) {
+    if (!request_find_board(request, params->board.text, &board, err)) {
         return false;
     }
     write_board_status(board, request_reply_begin(request));

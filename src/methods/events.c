@@ -23,7 +23,7 @@ bool method_events_subscribe(struct request *request, struct params_events_subsc
     struct server *server = request->server;
     struct client *client = request->client;
     struct board *only = NULL;
-    if (params->board.text != NULL && !server_find_board(server, params->board.text, &only, err)) {
+    if (params->board.text != NULL && !request_find_board(request, params->board.text, &only, err)) {
         return false;
     }
     client->topics |= params->topics;
@@ -34,9 +34,10 @@ bool method_events_subscribe(struct request *request, struct params_events_subsc
     json_open_object(json, "snapshot");
     json_open_array(json, "boards");
     for (size_t i = 0; i < server->board_count; i++) {
-        if (only == NULL || only == server->boards[i]) {
+        struct board *board = server->boards[i];
+        if ((only == NULL || only == board) && client_role(client, board) > RPC_ROLE_NONE) {
             json_open_object(json, NULL);
-            write_board_status(server->boards[i], json);
+            write_board_status(board, json);
             json_close_object(json);
         }
     }

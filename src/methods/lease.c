@@ -121,7 +121,7 @@ static struct lease_waiter *new_waiter(struct request *request, const struct par
 bool method_lease_acquire(struct request *request, struct params_lease_acquire *params, struct err *err)
 {
     bool waits = false;
-    if (!server_find_board(request->server, params->board.text, &request->board, err)) {
+    if (!request_find_board(request, params->board.text, &request->board, err)) {
         return false;
     }
     struct lease_waiter *waiter = new_waiter(request, params);
@@ -141,7 +141,7 @@ bool method_lease_acquire(struct request *request, struct params_lease_acquire *
 bool method_lease_renew(struct request *request, struct params_lease_renew *params, struct err *err)
 {
     struct board *board = NULL;
-    if (!server_find_board(request->server, params->board.text, &board, err) ||
+    if (!request_find_board(request, params->board.text, &board, err) ||
         !board_lease_renew(board, request->client, params->lease.text, params->ttl_ms, err)) {
         return false;
     }
@@ -153,7 +153,7 @@ bool method_lease_renew(struct request *request, struct params_lease_renew *para
 bool method_lease_release(struct request *request, struct params_lease_release *params, struct err *err)
 {
     struct board *board = NULL;
-    if (!server_find_board(request->server, params->board.text, &board, err) ||
+    if (!request_find_board(request, params->board.text, &board, err) ||
         !board_lease_release(board, request->client, params->lease.text, err)) {
         return false;
     }
@@ -165,7 +165,7 @@ bool method_lease_release(struct request *request, struct params_lease_release *
 bool method_lease_status(struct request *request, struct params_lease_status *params, struct err *err)
 {
     struct board *board = NULL;
-    if (!server_find_board(request->server, params->board.text, &board, err)) {
+    if (!request_find_board(request, params->board.text, &board, err)) {
         return false;
     }
     const struct lease *lease = board_lease(board);
@@ -184,7 +184,7 @@ bool method_lease_status(struct request *request, struct params_lease_status *pa
 bool method_lease_break(struct request *request, struct params_lease_break *params, struct err *err)
 {
     struct board *board = NULL;
-    if (!server_find_board(request->server, params->board.text, &board, err)) {
+    if (!request_find_board(request, params->board.text, &board, err)) {
         return false;
     }
     bool broken = board_lease_break(board);

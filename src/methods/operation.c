@@ -7,6 +7,18 @@
 /* More than these would make one answer too large; operation.status knows all. */
 #define LISTED_ENDED 256u
 
+/* Other identities' operations are for admins of their board. */
+static bool may_see(struct request *request, const struct operation *operation)
+{
+    struct board *board = NULL;
+    struct err err;
+    if (strcmp(operation->identity, request->client->identity) == 0) {
+        return true;
+    }
+    return server_find_board(request->server, operation->board, &board, &err) &&
+           client_role(request->client, board) == RPC_ROLE_ADMIN;
+}
+
 static bool find(struct request *request, const struct rpc_text *id, struct operation **ret_operation,
                  struct err *err)
 {
@@ -18,12 +30,18 @@ static bool find(struct request *request, const struct rpc_text *id, struct oper
         err_add_text(err, "parameter", "operation");
         return false;
     }
+    if (!may_see(request, operation)) {
+        err_set(err, ERR_FORBIDDEN, "operation %s belongs to another identity: that needs the role admin",
+                operation->id);
+        err_add_text(err, "role", "admin");
+        return false;
+    }
     *ret_operation = operation;
     return true;
 }
 
 /* The ended ones from `skip` on: the newest. */
-static void write_list(const struct list *operations, const char *board, size_t skip,
+static void write_list(struct request *request, const struct list *operations, const char *board, size_t skip,
                        struct json_writer *json)
 {
     size_t index = 0;
@@ -32,7 +50,7 @@ static void write_list(const struct list *operations, const char *board, size_t 
             continue;
         }
         const struct operation *operation = list_entry(node, struct operation, node);
-        if (board == NULL || strcmp(operation->board, board) == 0) {
+        if ((board == NULL || strcmp(operation->board, board) == 0) && may_see(request, operation)) {
             json_open_object(json, NULL);
             operation_write(operation, json, false);
             json_close_object(json);
@@ -43,15 +61,15 @@ static void write_list(const struct list *operations, const char *board, size_t 
 bool method_operation_list(struct request *request, struct params_operation_list *params, struct err *err)
 {
     struct board *board = NULL;
-    if (params->board.text != NULL && !server_find_board(request->server, params->board.text, &board, err)) {
+    if (params->board.text != NULL && !request_find_board(request, params->board.text, &board, err)) {
         return false;
     }
     struct json_writer *json = request_reply_begin(request);
     json_open_array(json, "operations");
     size_t ended = request->server->operations.ended_count;
     size_t skip = ended > LISTED_ENDED ? ended - LISTED_ENDED : 0;
-    write_list(&request->server->operations.active, params->board.text, 0, json);
-    write_list(&request->server->operations.ended, params->board.text, skip, json);
+    write_list(request, &request->server->operations.active, params->board.text, 0, json);
+    write_list(request, &request->server->operations.ended, params->board.text, skip, json);
     json_close_array(json);
     json_bool(json, "truncated", skip > 0);
     request_reply_end(request);

@@ -6,13 +6,9 @@
 #include "methods/handlers_gen.h"
 #include "rpc/discover_gen.h"
 #include "rpc/json.h"
+#include "server/identity.h"
+#include "server/login.h"
 #include "server/request.h"
-
-static const char *role_word(enum rpc_role role)
-{
-    static const char *const words[] = {"observer", "user", "admin"};
-    return words[role];
-}
 
 static void write_limits(const struct config_limits *limits, struct json_writer *json)
 {
@@ -55,30 +51,63 @@ static void write_features(const struct client *client, struct json_writer *json
     json_close_array(json);
 }
 
-bool method_server_hello(struct request *request, struct params_server_hello *params, struct err *err)
+/* The boards that the client may at least look at. */
+static void write_boards(const struct client *client, struct json_writer *json)
 {
-    struct client *client = request->client;
-    struct server *server = request->server;
-    if (params->token.text != NULL) {
-        return err_set(err, ERR_UNAUTHENTICATED, "this daemon has no tokens configured: leave `token` out");
+    const struct server *server = client->server;
+    json_open_array(json, "boards");
+    for (size_t i = 0; i < server->board_count; i++) {
+        if (client_role(client, server->boards[i]) > RPC_ROLE_NONE) {
+            json_text(json, NULL, board_name(server->boards[i]));
+        }
     }
-    if (params->client.text != NULL) {
-        snprintf(client->name, sizeof client->name, "%s", params->client.text);
+    json_close_array(json);
+    if (server->board_count < 2) {
+        return;
     }
+    json_open_object(json, "roles");
+    for (size_t i = 0; i < server->board_count; i++) {
+        enum rpc_role role = client_role(client, server->boards[i]);
+        if (role > RPC_ROLE_NONE) {
+            json_text(json, board_name(server->boards[i]), identity_role_word(role));
+        }
+    }
+    json_close_object(json);
+}
+
+static void answer_hello(struct request *request)
+{
+    const struct client *client = request->client;
+    const struct server *server = request->server;
     struct json_writer *json = request_reply_begin(request);
     json_text(json, "server", "ocdmux");
     json_text(json, "version", OCDMUX_VERSION);
     json_u64(json, "protocol", SERVER_PROTOCOL);
     json_text(json, "identity", client->identity);
-    json_text(json, "role", role_word(client->role));
-    json_open_array(json, "boards");
-    for (size_t i = 0; i < server->board_count; i++) {
-        json_text(json, NULL, board_name(server->boards[i]));
-    }
-    json_close_array(json);
+    json_text(json, "role", identity_role_word(client->role));
+    write_boards(client, json);
     write_limits(&server->config->limits, json);
     write_features(client, json);
     request_reply_end(request);
+}
+
+bool method_server_hello(struct request *request, struct params_server_hello *params, struct err *err)
+{
+    struct client *client = request->client;
+    if (params->token.text != NULL) {
+        switch (login_by_token(request, params->token.text, params->token.length, err)) {
+        case LOGIN_REFUSED:
+            return false;
+        case LOGIN_DELAYED:
+            return true;
+        case LOGIN_DONE:
+            break;
+        }
+    }
+    if (params->client.text != NULL) {
+        snprintf(client->name, sizeof client->name, "%s", params->client.text);
+    }
+    answer_hello(request);
     return true;
 }
 
@@ -116,7 +145,9 @@ bool method_server_stats(struct request *request, struct params_server_stats *pa
     json_u64(json, "lines_refused", counters->lines_refused);
     json_open_array(json, "boards");
     for (size_t i = 0; i < server->board_count; i++) {
-        write_board_stats(server->boards[i], json);
+        if (client_role(request->client, server->boards[i]) > RPC_ROLE_NONE) {
+            write_board_stats(server->boards[i], json);
+        }
     }
     json_close_array(json);
     request_reply_end(request);

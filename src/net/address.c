@@ -129,9 +129,12 @@ static bool parse(struct net_address *ret_address, const char *text, bool scheme
         parsed = parse_unix(&address, text + strlen("unix:"), err);
     } else if (starts_with(text, "tcp:")) {
         parsed = parse_tcp(&address, text + strlen("tcp:"), err);
+    } else if (scheme_needed && starts_with(text, "tls:")) {
+        address.tls = true;
+        parsed = parse_tcp(&address, text + strlen("tls:"), err);
     } else if (scheme_needed) {
-        parsed =
-            err_set(err, ERR_INVALID_PARAMS, "address \"%s\": tcp:HOST:PORT or unix:PATH is wanted", text);
+        parsed = err_set(err, ERR_INVALID_PARAMS,
+                         "address \"%s\": tcp:HOST:PORT, tls:HOST:PORT or unix:PATH is wanted", text);
     } else {
         parsed = parse_tcp(&address, text, err);
     }

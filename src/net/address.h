@@ -1,6 +1,7 @@
 /*
- * Where to listen or to connect: "tcp:HOST:PORT" ("tcp:[::1]:6670" for IPv6) or "unix:PATH". Host names are
- * looked up when the text is parsed, that is at start: nothing blocks on a name server later.
+ * Where to listen or to connect: "tcp:HOST:PORT" ("tcp:[::1]:6670" for IPv6), "tls:HOST:PORT", or
+ * "unix:PATH". Host names are looked up when the text is parsed, that is at start: nothing blocks on a name
+ * server later.
  */
 #ifndef OCDMUX_NET_ADDRESS_H
 #define OCDMUX_NET_ADDRESS_H
@@ -13,6 +14,7 @@
 struct net_address {
     struct sockaddr_storage storage;
     socklen_t length;
+    bool tls;       /* "tls:", a TCP address whose connections speak TLS */
     char text[256]; /* as given */
 };
 

@@ -142,7 +142,7 @@ static bool open_tcp(struct net_listener *listener, const struct net_address *ad
     }
     char text[SOCKET_TEXT_SIZE];
     socket_address_text(&bound, length, text);
-    snprintf(listener->text, sizeof listener->text, "tcp:%s", text);
+    snprintf(listener->text, sizeof listener->text, "%s:%s", address->tls ? "tls" : "tcp", text);
     return true;
 }
 
@@ -294,6 +294,13 @@ void net_listener_free(struct net_listener *listener)
 const char *net_listener_text(const struct net_listener *listener)
 {
     return listener->text;
+}
+
+void net_listener_admit_all(struct net_listener *listener)
+{
+    if (listener->path[0] != '\0' && chmod(listener->path, 0666) != 0) {
+        log_warn("%s: cannot be opened to all users: %s", listener->text, strerror(errno));
+    }
 }
 
 void net_listener_pause(struct net_listener *listener)

@@ -21,8 +21,13 @@ bool net_listener_new(struct net_listener **ret_listener, struct loop *loop,
                       void *context, struct err *err) __attribute__((warn_unused_result));
 /* Closes, and removes a Unix socket's file if it is still the one that was made. */
 void net_listener_free(struct net_listener *listener);
-/* "tcp:127.0.0.1:6670" with the port that the kernel chose where 0 was asked for, or "unix:PATH". */
+/* "tcp:127.0.0.1:6670" or "tls:..." with the port that the kernel chose where 0 was asked for, or
+ * "unix:PATH".
+ */
 const char *net_listener_text(const struct net_listener *listener);
+/* Lets every user of this machine connect to a Unix socket, whatever the umask: for owners that ask the
+ * kernel who each of them is. Does nothing to others. */
+void net_listener_admit_all(struct net_listener *listener);
 /* Stops and goes on accepting: for a limit on the number of clients. */
 void net_listener_pause(struct net_listener *listener);
 void net_listener_resume(struct net_listener *listener);

@@ -7,6 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A peer that answers nothing is given up after 60 s + 4 * 15 s. */
+#define KEEP_IDLE_S 60
+#define KEEP_INTERVAL_S 15
+#define KEEP_COUNT 4
+
 #define HOST_SIZE 80
 #define PORT_SIZE 8
 
@@ -52,11 +57,19 @@ static bool is_tcp(int fd)
            (storage.ss_family == AF_INET || storage.ss_family == AF_INET6);
 }
 
-void socket_set_nodelay(int fd)
+static void set_option(int fd, int level, int name, int value)
 {
-    int on = 1;
+    setsockopt(fd, level, name, &value, sizeof value);
+}
+
+void socket_tune(int fd)
+{
     if (is_tcp(fd)) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+        set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
+        set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
+        set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT);
     }
 }
 

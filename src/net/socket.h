@@ -18,8 +18,9 @@ void socket_address_text(const struct sockaddr_storage *storage, socklen_t lengt
 /* The same of the peer of `fd`; "unknown" if it is gone already. */
 void socket_peer_text(int fd, char text[SOCKET_TEXT_SIZE]);
 
-/* Sets TCP_NODELAY; does nothing to a socket that is not TCP. */
-void socket_set_nodelay(int fd);
+/* Sets TCP_NODELAY, and probes that find out within two minutes that the other machine is gone; does nothing
+ * to a socket that is not TCP. */
+void socket_tune(int fd);
 
 /*
  * Whether a TCP socket is connected to itself. Connecting to a port of the local host that nobody listens on

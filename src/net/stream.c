@@ -1,9 +1,12 @@
 /*
- * Connections over bufferevents.
+ * Connections over bufferevents, plain ones and those of OpenSSL.
  *
  *   CONNECTING --> OPEN --> FLUSHING --> CLOSED     FLUSHING: the owner has let go, what is pending goes out
  *        |           |         ^           ^
  *        +--> FAILED +---------+-----------+        FAILED: told the owner, who closes
+ *
+ * A TLS connection is CONNECTING while its handshake lasts. Its callbacks are deferred, for libevent would
+ * run them from inside of a write.
  *
  * Input: the bufferevent reads into its buffer while it is enabled for reading, and deliver() takes from
  * there what the handler may have. Pausing disables reading and leaves the rest in the buffer.
@@ -14,6 +17,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <limits.h>
 #include <stdio.h>
@@ -26,6 +30,7 @@
 #include "net/line_cutter.h"
 #include "net/loop_event.h"
 #include "net/socket.h"
+#include "net/tls_session.h"
 
 /* The most that one read takes, and so the most that waits in the buffer while the stream is paused. */
 #define READ_SIZE ((size_t)64 * 1024)
@@ -44,10 +49,16 @@ struct net_stream {
     enum stream_state state;
     int fd;
     struct bufferevent *events;
-    struct event *connecting; /* CONNECTING: waits until the socket is writable */
-    struct event *wake;       /* runs on_wake() from the loop: what may not be called from inside a call */
-    int connect_errno;        /* CONNECTING: the connection failed at once, for on_wake() to tell */
+    struct ssl_st *tls;           /* NULL without TLS */
+    struct loop_timer *handshake; /* a TLS handshake's limit */
+    struct event *connecting;     /* CONNECTING: waits until the socket is writable */
+    struct event *wake; /* runs on_wake() from the loop: what may not be called from inside a call */
+    int connect_errno;  /* CONNECTING: the connection failed at once, for on_wake() to tell */
     struct line_cutter cutter;
+    bool inside;        /* a call of libevent that may call back is on the stack */
+    bool noted_written; /* it called on_written() */
+    short noted_event;  /* and on_event(), with this */
+    int noted_errno;
     bool paused;
     bool delivering; /* deliver() is on the stack */
     bool ended;      /* the peer's end was told */
@@ -70,6 +81,13 @@ static struct evbuffer *output_of(const struct net_stream *stream)
     return bufferevent_get_output(stream->events);
 }
 
+static void enable(struct net_stream *stream, short what)
+{
+    stream->inside = true;
+    bufferevent_enable(stream->events, what);
+    stream->inside = false;
+}
+
 static void require(bool worked)
 {
     if (!worked) {
@@ -84,6 +102,9 @@ static void free_stream(void *object)
 {
     struct net_stream *stream = object;
     line_cutter_fini(&stream->cutter);
+    if (stream->tls != NULL) {
+        tls_session_free(stream->tls);
+    }
     free(stream);
 }
 
@@ -94,6 +115,7 @@ static void shut(struct net_stream *stream)
     stream->state = STREAM_CLOSED;
     list_remove(&stream->remnant.node);
     loop_timer_free(stream->limit);
+    loop_timer_free(stream->handshake);
     event_free(stream->wake);
     if (stream->connecting != NULL) {
         event_free(stream->connecting);
@@ -121,6 +143,9 @@ static void discard_input(int fd)
 
 static void finish_flush(struct net_stream *stream)
 {
+    if (stream->tls != NULL) {
+        tls_session_shut(stream->tls);
+    }
     shutdown(stream->fd, SHUT_WR);
     discard_input(stream->fd);
     shut(stream);
@@ -137,7 +162,7 @@ static void end_remnant(struct loop_remnant *remnant)
 }
 
 /* Tells the owner once that nothing works any more. */
-static void fail(struct net_stream *stream, int reason)
+static void fail_with(struct net_stream *stream, const char *reason)
 {
     if (stream->state == STREAM_FLUSHING) {
         shut(stream);
@@ -148,7 +173,12 @@ static void fail(struct net_stream *stream, int reason)
     }
     stream->state = STREAM_FAILED;
     bufferevent_disable(stream->events, EV_READ | EV_WRITE);
-    stream->handler->failed(stream->context, reason == 0 ? "connection lost" : strerror(reason));
+    stream->handler->failed(stream->context, reason);
+}
+
+static void fail(struct net_stream *stream, int reason)
+{
+    fail_with(stream, reason == 0 ? "connection lost" : strerror(reason));
 }
 
 /* ---- Input ---- */
@@ -206,7 +236,7 @@ static void deliver(struct net_stream *stream)
     stream->delivering = false;
     bool reading = (bufferevent_get_enabled(stream->events) & EV_READ) != 0;
     if (may_deliver(stream) && !stream->ended && !reading) {
-        bufferevent_enable(stream->events, EV_READ);
+        enable(stream, EV_READ);
     }
 }
 
@@ -222,7 +252,8 @@ static void fetch_more(struct net_stream *stream)
     size_t have = evbuffer_get_length(input);
     int fd = bufferevent_getfd(stream->events);
     int there = 0;
-    if (have < LIBEVENT_READ_SIZE || have >= READ_SIZE || ioctl(fd, FIONREAD, &there) != 0 || there <= 0) {
+    if (stream->tls != NULL || have < LIBEVENT_READ_SIZE || have >= READ_SIZE ||
+        ioctl(fd, FIONREAD, &there) != 0 || there <= 0) {
         return;
     }
     size_t want = (size_t)there < READ_SIZE - have ? (size_t)there : READ_SIZE - have;
@@ -238,8 +269,13 @@ static void fetch_more(struct net_stream *stream)
 static void on_readable(struct bufferevent *events, void *context)
 {
     (void)events;
-    fetch_more(context);
-    deliver(context);
+    struct net_stream *stream = context;
+    if (stream->inside) {
+        event_active(stream->wake, EV_TIMEOUT, 0);
+        return;
+    }
+    fetch_more(stream);
+    deliver(stream);
 }
 
 /* ---- Output ---- */
@@ -255,6 +291,11 @@ static void on_written(struct bufferevent *events, void *context)
 {
     (void)events;
     struct net_stream *stream = context;
+    if (stream->inside) {
+        stream->noted_written = true;
+        event_active(stream->wake, EV_TIMEOUT, 0);
+        return;
+    }
     size_t pending = net_stream_pending(stream);
     if (stream->state == STREAM_FLUSHING) {
         if (pending == 0) {
@@ -278,7 +319,8 @@ static void on_written(struct bufferevent *events, void *context)
 static size_t send_now(const struct net_stream *stream, const void *bytes, size_t length)
 {
     bool more_to_answer = stream->delivering && evbuffer_get_length(input_of(stream)) > 0;
-    if (stream->state != STREAM_OPEN || more_to_answer || net_stream_pending(stream) > 0) {
+    if (stream->state != STREAM_OPEN || stream->tls != NULL || more_to_answer ||
+        net_stream_pending(stream) > 0) {
         return 0;
     }
     ssize_t sent = send(stream->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -298,7 +340,9 @@ void net_stream_write(struct net_stream *stream, const void *bytes, size_t lengt
     size_t sent = send_now(stream, bytes, length);
     stream->accepted += length;
     if (sent < length) {
+        stream->inside = true;
         require(evbuffer_add(output_of(stream), (const char *)bytes + sent, length - sent) == 0);
+        stream->inside = false;
         note_pending(stream);
     }
 }
@@ -324,25 +368,94 @@ void net_stream_write_take(struct net_stream *stream, struct strbuf *take_buf)
         return;
     }
     char *memory = strbuf_steal(take_buf);
+    stream->inside = true;
     require(evbuffer_add_reference(output_of(stream), memory + sent, length - sent, free_taken, memory) == 0);
+    stream->inside = false;
     note_pending(stream);
 }
 
 /* ---- What the loop brings ---- */
+
+static void fail_tls(struct net_stream *stream, int reason)
+{
+    char text[160];
+    unsigned long code = bufferevent_get_openssl_error(stream->events);
+    if (code == 0 && reason != 0 && reason != EAGAIN) {
+        fail(stream, reason);
+        return;
+    }
+    tls_session_error_text(code, text, sizeof text);
+    fail_with(stream, text);
+}
+
+static void on_handshake_done(struct net_stream *stream)
+{
+    loop_timer_cancel(stream->handshake);
+    if (stream->state == STREAM_FLUSHING) {
+        return;
+    }
+    stream->state = STREAM_OPEN;
+    enable(stream, stream->paused ? EV_WRITE : EV_READ | EV_WRITE);
+    if (stream->handler->connected != NULL) {
+        stream->handler->connected(stream->context);
+    }
+}
+
+static void on_handshake_limit(void *context)
+{
+    fail_with(context, "the TLS handshake took too long");
+}
+
+static void on_peer_end(struct net_stream *stream)
+{
+    stream->ended = true;
+    if (stream->tls != NULL) {
+        /* libevent has stopped both ways. */
+        bufferevent_disable(stream->events, EV_READ | EV_WRITE);
+        enable(stream, EV_WRITE);
+    }
+    stream->handler->eof(stream->context);
+}
+
+static void take_event(struct net_stream *stream, short what, int reason)
+{
+    if ((what & BEV_EVENT_ERROR) != 0) {
+        if (stream->tls != NULL) {
+            fail_tls(stream, reason);
+        } else {
+            fail(stream, reason);
+        }
+        return;
+    }
+    if (stream->tls != NULL && (what & BEV_EVENT_CONNECTED) != 0) {
+        on_handshake_done(stream);
+        return;
+    }
+    if ((what & BEV_EVENT_EOF) == 0) {
+        return;
+    }
+    bool held = stream->paused || evbuffer_get_length(input_of(stream)) > 0;
+    if (stream->state == STREAM_OPEN && stream->tls != NULL && held) {
+        stream->noted_event |= what; /* comes behind what waits before it: resuming wakes */
+    } else if (stream->state == STREAM_OPEN) {
+        on_peer_end(stream);
+    } else if (stream->state == STREAM_CONNECTING) {
+        fail(stream, 0);
+    }
+}
 
 static void on_event(struct bufferevent *events, short what, void *context)
 {
     int reason = errno; /* of the read or write that failed just now */
     (void)events;
     struct net_stream *stream = context;
-    if ((what & BEV_EVENT_ERROR) != 0) {
-        fail(stream, reason);
+    if (stream->inside) {
+        stream->noted_event |= what;
+        stream->noted_errno = reason;
+        event_active(stream->wake, EV_TIMEOUT, 0);
         return;
     }
-    if ((what & BEV_EVENT_EOF) != 0 && stream->state == STREAM_OPEN) {
-        stream->ended = true;
-        stream->handler->eof(stream->context);
-    }
+    take_event(stream, what, reason);
 }
 
 static void set_connected(struct net_stream *stream)
@@ -351,13 +464,13 @@ static void set_connected(struct net_stream *stream)
         fail(stream, ECONNREFUSED);
         return;
     }
-    socket_set_nodelay(stream->fd);
+    socket_tune(stream->fd);
     if (stream->state == STREAM_FLUSHING) {
-        bufferevent_enable(stream->events, EV_WRITE);
+        enable(stream, EV_WRITE);
         return;
     }
     stream->state = STREAM_OPEN;
-    bufferevent_enable(stream->events, stream->paused ? EV_WRITE : EV_READ | EV_WRITE);
+    enable(stream, stream->paused ? EV_WRITE : EV_READ | EV_WRITE);
     if (stream->handler->connected != NULL) {
         stream->handler->connected(stream->context);
     }
@@ -383,17 +496,37 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     struct net_stream *stream = context;
+    short noted_event = stream->noted_event;
+    bool noted_written = stream->noted_written;
+    stream->noted_event = 0;
+    stream->noted_written = false;
     if (stream->connect_errno != 0) {
         fail(stream, stream->connect_errno);
-    } else {
-        deliver(stream);
+        return;
+    }
+    deliver(stream);
+    if (noted_written && stream->state != STREAM_CLOSED) {
+        on_written(stream->events, stream);
+    }
+    if (noted_event != 0 && stream->state != STREAM_CLOSED) {
+        take_event(stream, noted_event, stream->noted_errno);
     }
 }
 
 /* ---- The beginning ---- */
 
+static struct bufferevent *new_events(struct event_base *base, int fd, struct ssl_st *tls)
+{
+    if (tls == NULL) {
+        return bufferevent_socket_new(base, fd, 0);
+    }
+    return bufferevent_openssl_socket_new(base, fd, tls, BUFFEREVENT_SSL_ACCEPTING, 0);
+}
+
+/* Takes over `take_tls`; NULL: none. */
 static struct net_stream *new_stream(struct loop *loop, int fd, enum stream_state state,
-                                     const struct net_stream_handler *handler, void *context, size_t max_line)
+                                     const struct net_stream_handler *handler, void *context, size_t max_line,
+                                     struct ssl_st *take_tls)
 {
     assert((handler->line != NULL) != (handler->bytes != NULL));
     struct event_base *base = loop_event_base(loop);
@@ -407,7 +540,8 @@ static struct net_stream *new_stream(struct loop *loop, int fd, enum stream_stat
     list_init(&stream->remnant.node);
     stream->remnant.end = end_remnant;
     stream->wake = event_new(base, -1, 0, on_wake, stream);
-    stream->events = bufferevent_socket_new(base, fd, 0);
+    stream->tls = take_tls;
+    stream->events = new_events(base, fd, take_tls);
     require(stream->wake != NULL && stream->events != NULL);
     bufferevent_setcb(stream->events, on_readable, on_written, on_event, stream);
     require(bufferevent_set_max_single_read(stream->events, READ_SIZE) == 0);
@@ -418,10 +552,23 @@ static struct net_stream *new_stream(struct loop *loop, int fd, enum stream_stat
 struct net_stream *net_stream_accept(struct loop *loop, int fd, const struct net_stream_handler *handler,
                                      void *context, size_t max_line)
 {
-    struct net_stream *stream = new_stream(loop, fd, STREAM_OPEN, handler, context, max_line);
-    socket_set_nodelay(fd);
+    struct net_stream *stream = new_stream(loop, fd, STREAM_OPEN, handler, context, max_line, NULL);
+    socket_tune(fd);
     socket_peer_text(fd, stream->peer);
-    bufferevent_enable(stream->events, EV_READ); /* for writing it is from the start */
+    enable(stream, EV_READ); /* for writing it is from the start */
+    return stream;
+}
+
+struct net_stream *net_stream_accept_tls(struct loop *loop, int fd, struct net_tls *tls,
+                                         const struct net_stream_handler *handler, void *context,
+                                         size_t max_line)
+{
+    struct net_stream *stream =
+        new_stream(loop, fd, STREAM_CONNECTING, handler, context, max_line, tls_session_new(tls));
+    socket_tune(fd);
+    socket_peer_text(fd, stream->peer);
+    stream->handshake = loop_timer_new(loop, on_handshake_limit, stream);
+    loop_timer_set(stream->handshake, NET_TLS_HANDSHAKE_MS);
     return stream;
 }
 
@@ -443,7 +590,7 @@ struct net_stream *net_stream_connect(struct loop *loop, const struct net_addres
 {
     int fd = socket_open(address->storage.ss_family);
     int problem = start_connecting(fd, address);
-    struct net_stream *stream = new_stream(loop, fd, STREAM_CONNECTING, handler, context, max_line);
+    struct net_stream *stream = new_stream(loop, fd, STREAM_CONNECTING, handler, context, max_line, NULL);
     bufferevent_disable(stream->events, EV_READ | EV_WRITE);
     socket_address_text(&address->storage, address->length, stream->peer);
     if (problem != 0 && problem != EINPROGRESS) {
@@ -469,7 +616,8 @@ void net_stream_close_flushed(struct net_stream *stream, uint64_t limit_ms)
     if (stream == NULL) {
         return;
     }
-    if (stream->state == STREAM_FAILED || stream->connect_errno != 0) {
+    bool shaking = stream->tls != NULL && stream->state == STREAM_CONNECTING;
+    if (stream->state == STREAM_FAILED || stream->connect_errno != 0 || shaking) {
         shut(stream);
         return;
     }
@@ -493,7 +641,9 @@ size_t net_stream_pending(const struct net_stream *stream)
 
 uint64_t net_stream_sent(const struct net_stream *stream)
 {
-    return stream->accepted - net_stream_pending(stream);
+    /* A reply of megabytes goes out in pieces, and is pending as a whole until the last of them. */
+    return stream->tls != NULL ? tls_session_sent(stream->tls)
+                               : stream->accepted - net_stream_pending(stream);
 }
 
 uint64_t net_stream_received(const struct net_stream *stream)
@@ -524,6 +674,12 @@ void net_stream_resume(struct net_stream *stream)
     if (stream->state == STREAM_OPEN && !stream->delivering) {
         event_active(stream->wake, EV_TIMEOUT, 0);
     }
+}
+
+bool net_stream_certificate(const struct net_stream *stream, struct net_certificate *ret_certificate)
+{
+    return stream->tls != NULL && stream->state == STREAM_OPEN &&
+           tls_session_certificate(stream->tls, ret_certificate);
 }
 
 const char *net_stream_peer(const struct net_stream *stream)

@@ -1,6 +1,6 @@
 /*
  * A connection, read as lines or as raw bytes, with output that is counted so that its owner can bound it.
- * The only user of libevent's bufferevents; TLS will be another way to open one.
+ * The only user of libevent's bufferevents; TLS is another way to open one.
  *
  * Callbacks run from the loop, never from inside a call of this interface. After net_stream_close() none
  * runs.
@@ -15,6 +15,7 @@
 #include "base/strbuf.h"
 #include "net/address.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 struct net_stream;
 
@@ -26,7 +27,8 @@ struct net_stream_handler {
     void (*line_too_long)(void *context);
     /* A byte stream: what arrived. */
     void (*bytes)(void *context, const uint8_t *bytes, size_t length);
-    /* net_stream_connect() succeeded. May be NULL for accepted connections. */
+    /* net_stream_connect() succeeded, or the handshake of net_stream_accept_tls(). May be NULL for accepted
+     * connections. */
     void (*connected)(void *context);
     /* Pending output fell to the low-water mark (net_stream_set_low_water) or below. May be NULL. */
     void (*drained)(void *context);
@@ -41,6 +43,16 @@ struct net_stream_handler {
  * longest line in bytes, without its LF (ignored on byte streams). The handler must outlive the stream. */
 struct net_stream *net_stream_accept(struct loop *loop, int fd, const struct net_stream_handler *handler,
                                      void *context, size_t max_line);
+
+/*
+ * The same with TLS: the handshake comes first, and ends in `connected`, or in `failed` after
+ * NET_TLS_HANDSHAKE_MS at the latest. The peer's close_notify is its `eof`, and writing goes on behind it; a
+ * connection that ends without one has `failed`, for nobody knows what was cut off. A close after everything
+ * was sent sends close_notify.
+ */
+struct net_stream *net_stream_accept_tls(struct loop *loop, int fd, struct net_tls *tls,
+                                         const struct net_stream_handler *handler, void *context,
+                                         size_t max_line);
 
 /* Starts to connect; ends in `connected` or `failed`. */
 struct net_stream *net_stream_connect(struct loop *loop, const struct net_address *address,
@@ -59,7 +71,8 @@ void net_stream_write_take(struct net_stream *stream, struct strbuf *take_buf);
 
 /* Bytes queued and not yet taken by the socket. */
 size_t net_stream_pending(const struct net_stream *stream);
-/* Bytes that the socket has taken since the start: it grows as long as the peer reads. */
+/* Bytes that the socket has taken since the start, with those that TLS adds: it grows as long as the peer
+ * reads. */
 uint64_t net_stream_sent(const struct net_stream *stream);
 /* Bytes received since the start. */
 uint64_t net_stream_received(const struct net_stream *stream);
@@ -71,6 +84,9 @@ void net_stream_set_low_water(struct net_stream *stream, size_t bytes);
 void net_stream_pause(struct net_stream *stream);
 void net_stream_resume(struct net_stream *stream);
 
+/* The certificate that the peer showed; false if none, or without TLS, or before `connected`. */
+bool net_stream_certificate(const struct net_stream *stream, struct net_certificate *ret_certificate)
+    __attribute__((warn_unused_result));
 /* "127.0.0.1:40312" or "unix"; valid as long as the stream. */
 const char *net_stream_peer(const struct net_stream *stream);
 /* Of the socket; for peer credentials. */

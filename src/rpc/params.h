@@ -68,7 +68,9 @@ struct rpc_param {
     const char *const *choices; /* NULL-terminated */
 };
 
-enum rpc_role { RPC_ROLE_OBSERVER, RPC_ROLE_USER, RPC_ROLE_ADMIN };
+/* Each may do what those before it may. No method needs RPC_ROLE_NONE: it is that of clients that may do
+ * nothing. */
+enum rpc_role { RPC_ROLE_NONE, RPC_ROLE_OBSERVER, RPC_ROLE_USER, RPC_ROLE_ADMIN };
 
 struct rpc_method {
     const char *name;

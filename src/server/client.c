@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/login.h"
 #include "server/request.h"
 
 #define HALF_CLOSED_LINK_US 2000000u
@@ -24,6 +25,7 @@ static void free_client(void *object)
 {
     struct client *client = object;
     free(client->queues);
+    free(client->identity);
     free(client);
 }
 
@@ -33,6 +35,10 @@ static void bury(struct client *client)
     struct server *server = client->server;
     list_remove(&client->node);
     loop_timer_free(client->slow_timer);
+    loop_timer_free(client->login_timer);
+    if (client->share != NULL) {
+        share_unref(client->share, server->loop);
+    }
     loop_bury(server->loop, client, free_client);
     server->counters.clients--;
     server_client_gone(server);
@@ -44,6 +50,8 @@ static void set_closed(struct client *client)
     client->stream = NULL;
     client->topics = 0;
     loop_timer_cancel(client->slow_timer);
+    loop_timer_free(client->login_timer);
+    client->login_timer = NULL;
 }
 
 /* Ending one request may end others (those that wait for its operation), so each look starts from the
@@ -67,14 +75,18 @@ static void orphan_requests(struct client *client)
     }
 }
 
-void client_close(struct client *client, const char *reason)
+static void close_with(struct client *client, const char *reason, bool flushed)
 {
     if (client->state == CLIENT_CLOSED) {
         return;
     }
     struct server *server = client->server;
     log_debug("client %s: closed: %s", client->peer, reason);
-    net_stream_close(client->stream);
+    if (flushed) {
+        net_stream_close_flushed(client->stream, FLUSH_LIMIT_MS);
+    } else {
+        net_stream_close(client->stream);
+    }
     set_closed(client);
     if (list_is_empty(&client->requests)) {
         bury(client);
@@ -84,13 +96,32 @@ void client_close(struct client *client, const char *reason)
     server_connection_gone(server, client);
 }
 
-/* The half-closed client has had all its answers. */
-static void close_flushed(struct client *client)
+void client_close(struct client *client, const char *reason)
 {
-    log_debug("client %s: closed: all answered", client->peer);
-    net_stream_close_flushed(client->stream, FLUSH_LIMIT_MS);
-    set_closed(client);
-    bury(client);
+    close_with(client, reason, false);
+}
+
+void client_close_flushed(struct client *client, const char *reason)
+{
+    close_with(client, reason, true);
+}
+
+enum rpc_role client_role(const struct client *client, const struct board *board)
+{
+    return client->grant->roles[server_board_index(client->server, board)];
+}
+
+struct sched_queue *client_queue(struct client *client, struct board *board)
+{
+    struct server *server = client->server;
+    if (client->share == NULL) {
+        client->share = share_ref(&server->shares, client->identity, server->board_count);
+        client->queues = xcalloc(server->board_count, sizeof *client->queues);
+        for (size_t i = 0; i < server->board_count; i++) {
+            board_queue_init(server->boards[i], &client->queues[i], &client->share->boards[i]);
+        }
+    }
+    return &client->queues[server_board_index(server, board)];
 }
 
 bool client_has_room(const struct client *client)
@@ -103,8 +134,8 @@ bool client_has_room(const struct client *client)
 static bool may_read(const struct client *client)
 {
     const struct config_limits *limits = &client->server->config->limits;
-    return client->in_flight < limits->max_in_flight && client->queued_bytes < limits->max_queued_bytes &&
-           client_has_room(client);
+    return client->login == NULL && client->in_flight < limits->max_in_flight &&
+           client->queued_bytes < limits->max_queued_bytes && client_has_room(client);
 }
 
 static void update_reading(struct client *client)
@@ -174,7 +205,7 @@ void client_request_done(struct client *client)
         break;
     case CLIENT_HALF_CLOSED:
         if (last) {
-            close_flushed(client);
+            client_close_flushed(client, "all answered");
         }
         break;
     case CLIENT_CLOSED:
@@ -277,8 +308,14 @@ static void on_eof(void *context)
         return;
     }
     if (list_is_empty(&client->requests)) {
-        close_flushed(client);
+        client_close_flushed(client, "all answered");
     }
+}
+
+/* The TLS handshake is over: now it is known who has come. */
+static void on_connected(void *context)
+{
+    login_begin(context);
 }
 
 static void on_failed(void *context, const char *reason)
@@ -289,31 +326,32 @@ static void on_failed(void *context, const char *reason)
 static const struct net_stream_handler stream_handler = {
     .line = on_line,
     .line_too_long = on_line_too_long,
+    .connected = on_connected,
     .drained = on_drained,
     .eof = on_eof,
     .failed = on_failed,
 };
 
-struct client *client_new(struct server *server, int fd)
+struct client *client_new(struct server *server, int fd, struct net_tls *tls)
 {
+    size_t max_line = server->config->limits.max_line_bytes;
     struct client *client = xcalloc(1, sizeof *client);
     client->server = server;
     client->state = CLIENT_OPEN;
-    client->identity = "anonymous";
-    client->role = server->config->anonymous_role;
+    client->grant = &server->config->identities.anonymous;
     list_init(&client->requests);
-    client->queues = xcalloc(server->board_count, sizeof *client->queues);
-    for (size_t i = 0; i < server->board_count; i++) {
-        board_queue_init(server->boards[i], &client->queues[i], &server->identities[i]);
-    }
     client->slow_timer = loop_timer_new(server->loop, on_slow_timer, client);
-    client->stream =
-        net_stream_accept(server->loop, fd, &stream_handler, client, server->config->limits.max_line_bytes);
+    client->stream = tls == NULL
+                         ? net_stream_accept(server->loop, fd, &stream_handler, client, max_line)
+                         : net_stream_accept_tls(server->loop, fd, tls, &stream_handler, client, max_line);
     net_stream_set_low_water(client->stream, server->config->limits.max_output_bytes / 2);
     snprintf(client->peer, sizeof client->peer, "%s", net_stream_peer(client->stream));
     list_append(&server->clients, &client->node);
     server->counters.clients++;
     server->counters.clients_total++;
     log_debug("client %s: connected", client->peer);
+    if (tls == NULL) {
+        login_begin(client);
+    }
     return client;
 }

@@ -15,6 +15,9 @@
 #include "net/stream.h"
 #include "rpc/params.h"
 #include "server/server.h"
+#include "server/share.h"
+
+struct request;
 
 enum client_state { CLIENT_OPEN, CLIENT_HALF_CLOSED, CLIENT_CLOSED };
 
@@ -24,11 +27,19 @@ struct client {
     struct net_stream *stream; /* NULL once CLOSED */
     enum client_state state;
     char peer[64];
-    char name[129];       /* what server.hello said; "" if nothing */
-    const char *identity; /* static */
-    enum rpc_role role;
-    struct sched_queue *queues; /* one for each board */
-    struct list requests;       /* struct request that are not answered yet */
+    char name[129]; /* what server.hello said; "" if nothing */
+    char *identity; /* as server/login.h found out; owned */
+    const struct config_grant *grant;
+    enum rpc_role role;             /* the highest that it has on a board */
+    char address[96];               /* what its wrong tokens count for */
+    unsigned wrong_tokens;          /* so far */
+    bool asked;                     /* for something else than server.hello: its identity stays */
+    bool has_token;                 /* its identity is that of one */
+    struct request *login;          /* a server.hello whose refusal waits; nothing is read meanwhile */
+    struct loop_timer *login_timer; /* while it may do nothing */
+    struct share *share;            /* NULL before it ran something */
+    struct sched_queue *queues;     /* one for each board, with `share` */
+    struct list requests;           /* struct request that are not answered yet */
     size_t in_flight;
     size_t queued_bytes; /* held by those requests */
     bool first_line_seen;
@@ -41,9 +52,17 @@ struct client {
     uint64_t event_seq;           /* of the last event that was for it */
 };
 
-struct client *client_new(struct server *server, int fd);
+/* `tls` NULL: a plain connection. */
+struct client *client_new(struct server *server, int fd, struct net_tls *tls);
 /* Allowed at any time; what it waits for is cancelled, but for detached operations. */
 void client_close(struct client *client, const char *reason);
+/* The same, once it has taken what was sent to it, or some seconds have passed. */
+void client_close_flushed(struct client *client, const char *reason);
+
+/* What it may do on the board. */
+enum rpc_role client_role(const struct client *client, const struct board *board);
+/* Its queue on the board, in its identity's share. */
+struct sched_queue *client_queue(struct client *client, struct board *board);
 
 /* Sends a whole line, LF included; takes the buffer's memory. Dropped if the client is CLOSED. */
 void client_send(struct client *client, struct strbuf *take_line);

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "rpc/json.h"
+#include "server/config_members.h"
 
 #define DEFAULT_LISTENER "tcp:127.0.0.1:6670"
 #define DEFAULT_LINK_LIMIT_MS 60000u
@@ -53,6 +54,7 @@ void config_fini(struct config *config)
     free(config->stage_root);
     free(config->stage_group);
     free(config->state_dir);
+    config_identities_fini(&config->identities);
     memset(config, 0, sizeof *config);
 }
 
@@ -121,110 +123,14 @@ bool config_add_image_root(struct config *config, const char *path, struct err *
 
 bool config_parse_role(const char *word, enum rpc_role *ret_role)
 {
-    static const char *const words[] = {"observer", "user", "admin"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const words[] = {"none", "observer", "user", "admin"};
+    for (int i = 0; i < 4; i++) {
         if (strcmp(word, words[i]) == 0) {
             *ret_role = (enum rpc_role)i;
             return true;
         }
     }
     return false;
-}
-
-/* Members. `place` is what messages call the object: "boards[0]". */
-
-static bool bad(struct err *err, const char *path, const char *place, const char *member, const char *rule)
-{
-    return err_set(err, ERR_INVALID_PARAMS, "%s: %s%s%s: %s", path, place,
-                   place[0] != '\0' && member[0] != '\0' ? "." : "", member, rule);
-}
-
-static bool check_members(struct json_span object, const char *const *allowed, const char *path,
-                          const char *place, struct err *err)
-{
-    struct json_cursor cursor;
-    struct json_span key;
-    struct json_span value;
-    if (json_span_kind(object) != JSON_OBJECT) {
-        return bad(err, path, place, "", "must be an object");
-    }
-    json_cursor_init(&cursor, object);
-    while (json_next_member(&cursor, &key, &value)) {
-        size_t i = 0;
-        while (allowed[i] != NULL && !json_span_equals(key, allowed[i])) {
-            i++;
-        }
-        if (allowed[i] == NULL) {
-            struct strbuf name = STRBUF_INIT;
-            json_span_string(key, &name);
-            bad(err, path, place, strbuf_text(&name), "is not known");
-            strbuf_fini(&name);
-            return false;
-        }
-    }
-    return true;
-}
-
-/* `*ret_text` (free()) is NULL where the member is missing. */
-static bool take_text(struct json_span object, const char *name, char **ret_text, const char *path,
-                      const char *place, struct err *err)
-{
-    struct json_span value;
-    struct strbuf text = STRBUF_INIT;
-    *ret_text = NULL;
-    if (!json_find_member(object, name, &value)) {
-        return true;
-    }
-    if (json_span_kind(value) == JSON_STRING) {
-        json_span_string(value, &text);
-    }
-    if (text.length == 0) {
-        strbuf_fini(&text);
-        return bad(err, path, place, name, "must be a text that is not empty");
-    }
-    *ret_text = strbuf_steal(&text);
-    return true;
-}
-
-static bool take_bool(struct json_span object, const char *name, bool *value, const char *path,
-                      const char *place, struct err *err)
-{
-    struct json_span member;
-    if (!json_find_member(object, name, &member)) {
-        return true;
-    }
-    enum json_kind kind = json_span_kind(member);
-    if (kind != JSON_TRUE && kind != JSON_FALSE) {
-        return bad(err, path, place, name, "must be true or false");
-    }
-    *value = kind == JSON_TRUE;
-    return true;
-}
-
-struct number {
-    const char *name;
-    uint64_t *value;
-    uint64_t minimum;
-    uint64_t maximum;
-};
-
-static bool take_number(struct json_span object, const struct number *number, const char *path,
-                        const char *place, struct err *err)
-{
-    char rule[96];
-    struct json_span member;
-    uint64_t value = 0;
-    if (!json_find_member(object, number->name, &member)) {
-        return true;
-    }
-    bool whole = json_span_kind(member) == JSON_NUMBER && json_span_u64(member, &value) == JSON_INTEGER_OK;
-    if (!whole || value < number->minimum || value > number->maximum) {
-        snprintf(rule, sizeof rule, "must be a whole number from %" PRIu64 " to %" PRIu64, number->minimum,
-                 number->maximum);
-        return bad(err, path, place, number->name, rule);
-    }
-    *number->value = value;
-    return true;
 }
 
 static bool take_board(struct config *config, struct json_span object, const char *path, const char *place,
@@ -238,18 +144,18 @@ static bool take_board(struct config *config, struct json_span object, const cha
     uint64_t limit = DEFAULT_LINK_LIMIT_MS;
     uint64_t grace = DEFAULT_LEASE_GRACE_MS;
     bool require_lease = false;
-    struct number link_limit = {"link_limit_ms", &limit, 1000, 3600000};
-    struct number lease_grace = {"lease_grace_ms", &grace, 0, 600000};
+    struct config_number link_limit = {"link_limit_ms", &limit, 1000, 3600000};
+    struct config_number lease_grace = {"lease_grace_ms", &grace, 0, 600000};
 
-    bool ok = check_members(object, members, path, place, err) &&
-              take_text(object, "name", &name, path, place, err) &&
-              take_text(object, "openocd", &openocd, path, place, err) &&
-              take_text(object, "stage_dir", &stage_dir, path, place, err) &&
-              take_number(object, &link_limit, path, place, err) &&
-              take_number(object, &lease_grace, path, place, err) &&
-              take_bool(object, "require_lease", &require_lease, path, place, err);
+    bool ok = config_check_members(object, members, path, place, err) &&
+              config_take_text(object, "name", &name, path, place, err) &&
+              config_take_text(object, "openocd", &openocd, path, place, err) &&
+              config_take_text(object, "stage_dir", &stage_dir, path, place, err) &&
+              config_take_number(object, &link_limit, path, place, err) &&
+              config_take_number(object, &lease_grace, path, place, err) &&
+              config_take_bool(object, "require_lease", &require_lease, path, place, err);
     if (ok && (name == NULL || openocd == NULL)) {
-        ok = bad(err, path, place, name == NULL ? "name" : "openocd", "is missing");
+        ok = config_bad(err, path, place, name == NULL ? "name" : "openocd", "is missing");
     }
     if (ok && !config_add_board(config, name, openocd, err)) {
         err_prefix(err, "%s: %s", path, place);
@@ -279,7 +185,7 @@ static bool take_boards(struct config *config, struct json_span root, const char
         return true;
     }
     if (json_span_kind(boards) != JSON_ARRAY) {
-        return bad(err, path, "", "boards", "must be an array of boards");
+        return config_bad(err, path, "", "boards", "must be an array of boards");
     }
     json_cursor_init(&cursor, boards);
     while (json_next_element(&cursor, &item)) {
@@ -297,7 +203,7 @@ static bool take_listener(struct config *config, struct json_span item, const ch
 {
     struct strbuf url = STRBUF_INIT;
     if (json_span_kind(item) != JSON_STRING) {
-        return bad(err, path, "", "listen", "must be an array of texts");
+        return config_bad(err, path, "", "listen", "must be an array of texts");
     }
     json_span_string(item, &url);
     bool ok = config_add_listener(config, strbuf_text(&url), err);
@@ -318,7 +224,7 @@ static bool take_listeners(struct config *config, struct json_span root, const c
         return true;
     }
     if (json_span_kind(listen) != JSON_ARRAY) {
-        return bad(err, path, "", "listen", "must be an array of texts");
+        return config_bad(err, path, "", "listen", "must be an array of texts");
     }
     json_cursor_init(&cursor, listen);
     while (json_next_element(&cursor, &item)) {
@@ -339,7 +245,7 @@ static bool take_limits(struct config *config, struct json_span root, const char
                                           "max_stages",       "stage_expiry_ms",
                                           "max_image_bytes",  NULL};
     struct config_limits *limits = &config->limits;
-    struct number numbers[] = {
+    struct config_number numbers[] = {
         {"max_line_bytes", &limits->max_line_bytes, 1024, 64u << 20},
         {"max_in_flight", &limits->max_in_flight, 1, 10000},
         {"max_queued_bytes", &limits->max_queued_bytes, 1024, 1u << 30},
@@ -358,11 +264,11 @@ static bool take_limits(struct config *config, struct json_span root, const char
     if (!json_find_member(root, "limits", &object)) {
         return true;
     }
-    if (!check_members(object, members, path, "limits", err)) {
+    if (!config_check_members(object, members, path, "limits", err)) {
         return false;
     }
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        if (!take_number(object, &numbers[i], path, "limits", err)) {
+        if (!config_take_number(object, &numbers[i], path, "limits", err)) {
             return false;
         }
     }
@@ -373,13 +279,16 @@ static bool take_words(struct config *config, struct json_span root, const char 
 {
     char *role = NULL;
     char *level = NULL;
-    bool ok = take_text(root, "anonymous_role", &role, path, "", err) &&
-              take_text(root, "log_level", &level, path, "", err);
-    if (ok && role != NULL && !config_parse_role(role, &config->anonymous_role)) {
-        ok = bad(err, path, "", "anonymous_role", "must be \"observer\", \"user\" or \"admin\"");
+    bool ok = config_take_text(root, "anonymous_role", &role, path, "", err) &&
+              config_take_text(root, "log_level", &level, path, "", err);
+    if (ok && role != NULL) {
+        config->anonymous_role_given = config_parse_role(role, &config->anonymous_role);
+        ok = config->anonymous_role_given ||
+             config_bad(err, path, "", "anonymous_role",
+                        "must be \"none\", \"observer\", \"user\" or \"admin\"");
     }
     if (ok && level != NULL && !log_level_parse(level, &config->log_level)) {
-        ok = bad(err, path, "", "log_level", "must be \"error\", \"warn\", \"info\" or \"debug\"");
+        ok = config_bad(err, path, "", "log_level", "must be \"error\", \"warn\", \"info\" or \"debug\"");
     }
     free(role);
     free(level);
@@ -391,7 +300,7 @@ static bool replace_text(struct json_span root, const char *name, char **text, c
                          struct err *err)
 {
     char *value = NULL;
-    if (!take_text(root, name, &value, path, "", err)) {
+    if (!config_take_text(root, name, &value, path, "", err)) {
         return false;
     }
     if (value != NULL) {
@@ -452,7 +361,7 @@ static bool take_image_roots(struct config *config, struct json_span root, const
         return true;
     }
     if (json_span_kind(roots) != JSON_ARRAY) {
-        return bad(err, path, "", "image_roots", "must be an array of texts");
+        return config_bad(err, path, "", "image_roots", "must be an array of texts");
     }
     json_cursor_init(&cursor, roots);
     while (json_next_element(&cursor, &item)) {
@@ -476,11 +385,12 @@ static bool take_image_roots(struct config *config, struct json_span root, const
 static bool take_root(struct config *config, struct json_span root, const char *path, struct err *err)
 {
     static const char *const members[] = {
-        "boards",    "listen",      "dump_root", "stage_root", "stage_group", "share_dir",      "share_group",
-        "state_dir", "image_roots", "insecure",  "log_level",  "limits",      "anonymous_role", NULL};
-    return check_members(root, members, path, "", err) && take_boards(config, root, path, err) &&
+        "boards",         "listen",    "dump_root",   "stage_root",   "stage_group", "share_dir",
+        "share_group",    "state_dir", "image_roots", "insecure",     "log_level",   "limits",
+        "anonymous_role", "tokens",    "users",       "certificates", "tls",         NULL};
+    return config_check_members(root, members, path, "", err) && take_boards(config, root, path, err) &&
            take_listeners(config, root, path, err) && take_limits(config, root, path, err) &&
-           take_bool(root, "insecure", &config->insecure, path, "", err) &&
+           config_take_bool(root, "insecure", &config->insecure, path, "", err) &&
            take_words(config, root, path, err) &&
            replace_text(root, "dump_root", &config->dump_root, path, err) &&
            replace_text(root, "stage_root", &config->stage_root, path, err) &&
@@ -488,7 +398,7 @@ static bool take_root(struct config *config, struct json_span root, const char *
            replace_text(root, "share_dir", &config->share_dir, path, err) &&
            replace_text(root, "share_group", &config->share_group, path, err) &&
            replace_text(root, "state_dir", &config->state_dir, path, err) &&
-           take_image_roots(config, root, path, err);
+           take_image_roots(config, root, path, err) && config_identities_take(config, root, path, err);
 }
 
 /* "//" to the end of the line and slash-star comments, outside strings, become spaces: positions stay what
@@ -569,7 +479,7 @@ bool config_read_file(struct config *config, const char *path, struct err *err)
     fclose(file);
     bool ok = config_read_text(config, path, text, length, err);
     if (ok && config->board_count == 0) {
-        ok = bad(err, path, "", "boards", "must be an array of at least one board");
+        ok = config_bad(err, path, "", "boards", "must be an array of at least one board");
     }
     free(text);
     return ok;
@@ -629,16 +539,8 @@ bool config_complete(struct config *config, struct err *err)
     if (config->listener_count == 0 && !add_default_listeners(config, err)) {
         return false;
     }
-    for (size_t i = 0; i < config->listener_count; i++) {
-        if (!config->insecure && !net_address_is_local(&config->listeners[i])) {
-            return err_set(err, ERR_INVALID_PARAMS,
-                           "%s is reachable from other machines, where anybody could flash the boards: "
-                           "listen on loopback, "
-                           "or allow it with \"insecure\": true (--insecure)",
-                           config->listeners[i].text);
-        }
-    }
-    return check_directories(config, err) && check_share(config, err) && check_state(config, err) &&
+    return config_identities_complete(config, err) && check_directories(config, err) &&
+           check_share(config, err) && check_state(config, err) &&
            check_group("stage_group", config->stage_group, err) &&
            check_group("share_group", config->share_group, err);
 }

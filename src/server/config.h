@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "net/address.h"
 #include "rpc/params.h"
+#include "server/config_identity.h"
 
-#define CONFIG_MAX_BOARDS 64u
 #define CONFIG_MAX_LISTENERS 16u
 #define CONFIG_MAX_IMAGE_ROOTS 16u
 #define CONFIG_NAME_SIZE 65u
@@ -64,8 +64,12 @@ struct config {
     char *share_group; /* whose members may use files in it; NULL: nobody but the daemon's user */
     char *state_dir;   /* what must survive the daemon; NULL: found out by config_complete(), and nowhere if
                           that finds none */
-    enum rpc_role anonymous_role; /* of clients that say nothing of who they are; user by default */
-    bool insecure; /* listeners beyond loopback are allowed although nobody is asked who he is */
+    struct config_identities identities;
+    enum rpc_role anonymous_role; /* of clients that nothing is known of; by default user, or none where
+                                     identities are configured */
+    bool anonymous_role_given;
+    bool insecure; /* listeners beyond loopback are allowed although they are plain, or nobody is asked who he
+                      is */
     enum log_level log_level;
     struct config_limits limits;
 };

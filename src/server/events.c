@@ -36,7 +36,8 @@ static void send_to(struct server *server, struct strbuf *params, struct json_wr
     list_for_each_safe (node, next, &server->clients) {
         struct client *client = list_entry(node, struct client, node);
         bool wants = (client->topics & (1ull << topic)) != 0 && (client->topic_boards & board_bit) != 0;
-        if (client->state == CLIENT_CLOSED || (!wants && (concerns == NULL || !concerns(client, context)))) {
+        bool out = client->state == CLIENT_CLOSED || client_role(client, board) == RPC_ROLE_NONE;
+        if (out || (!wants && (concerns == NULL || !concerns(client, context)))) {
             continue;
         }
         client->event_seq++;

@@ -16,6 +16,7 @@ static void drop(struct operations *operations, struct operation *operation)
     list_remove(&operation->node);
     strbuf_fini(&operation->result);
     strbuf_fini(&operation->error);
+    free(operation->identity);
     free(operation);
 }
 
@@ -65,7 +66,7 @@ void operations_fini(struct operations *operations)
 }
 
 struct operation *operations_add(struct operations *operations, const char *board, const char *method,
-                                 const char *client, struct op *op)
+                                 const char *identity, const char *client, struct op *op)
 {
     struct operation *operation = xcalloc(1, sizeof *operation);
     uint64_t random = 0;
@@ -75,6 +76,7 @@ struct operation *operations_add(struct operations *operations, const char *boar
     snprintf(operation->id, sizeof operation->id, "%016" PRIx64, random);
     operation->board = board;
     operation->method = method;
+    operation->identity = xstrdup(identity);
     snprintf(operation->client, sizeof operation->client, "%s", client);
     operation->state = OPERATION_QUEUED;
     clock_wall_text(operation->created);

@@ -32,6 +32,7 @@ struct operation {
     char id[OPERATIONS_ID_SIZE]; /* 16 hex digits, not to be guessed */
     const char *board;           /* the board's own name */
     const char *method;          /* static */
+    char *identity;              /* whose it is */
     char client[129];
     enum operation_state state;
     bool changes; /* the board: the last to be forgotten for lack of room */
@@ -57,7 +58,7 @@ void operations_init(struct operations *operations, struct loop *loop);
 void operations_fini(struct operations *operations);
 
 struct operation *operations_add(struct operations *operations, const char *board, const char *method,
-                                 const char *client, struct op *op);
+                                 const char *identity, const char *client, struct op *op);
 /* NULL if there is none, or no more. */
 struct operation *operations_find(struct operations *operations, const char *id);
 /* Moves it to the ended ones. Both texts may be NULL; they are copied as far as there is room. */

@@ -13,6 +13,7 @@
 #include "rpc/call.h"
 #include "rpc/json.h"
 #include "server/events.h"
+#include "server/identity.h"
 
 #define MAX_BATCH 64u
 #define SMALL_REQUEST_BYTES (64u * 1024u)
@@ -125,6 +126,9 @@ static void finish(struct request *request)
     struct batch *batch = request->batch;
 
     list_remove(&request->node);
+    if (client->login == request) {
+        client->login = NULL;
+    }
     client->in_flight--;
     client->queued_bytes -= request->held_bytes;
     request->server->queued_bytes -= request->held_bytes + request->loaded_bytes;
@@ -370,7 +374,7 @@ bool request_run(struct request *request, struct op *take_op, request_result *wr
     request->write_result = write_result;
     if (take_op->class->long_running) {
         request->operation = operations_add(&server->operations, board_name(board), request->method->name,
-                                            request->client->name, take_op);
+                                            request->client->identity, request->client->name, take_op);
         request->operation->changes = request->method->changes;
         events_operation(server, board, request->operation);
     }
@@ -381,8 +385,8 @@ bool request_run(struct request *request, struct op *take_op, request_result *wr
     if (request->progress_token != NULL) {
         send_queued(request, place);
     }
-    board_submit(board, &request->client->queues[server_board_index(server, board)], take_op,
-                 &request_op_owner, request, request->timeout_ms);
+    board_submit(board, client_queue(request->client, board), take_op, &request_op_owner, request,
+                 request->timeout_ms);
     return true;
 }
 
@@ -391,6 +395,9 @@ void request_cancel(struct request *request)
     if (request->op != NULL) {
         board_cancel(request->op);
         return;
+    }
+    if (request->client->login == request && !request->orphaned) {
+        return; /* else the answer to a wrong token would not wait */
     }
     struct err err;
     err_set(&err, ERR_CANCELLED, "cancelled");
@@ -419,28 +426,41 @@ struct request *request_find(struct client *client, const char *id)
 
 /* Calls. */
 
-static const char *role_name(enum rpc_role role)
+static bool refuse_role(const struct client *client, const struct rpc_method *method, enum rpc_role has,
+                        const char *where, struct err *err)
 {
-    switch (role) {
-    case RPC_ROLE_OBSERVER:
-        return "observer";
-    case RPC_ROLE_USER:
-        return "user";
-    case RPC_ROLE_ADMIN:
-        return "admin";
-    }
-    return "?";
+    err_set(err, ERR_FORBIDDEN, "%s needs the role %s; %s has the role %s%s%s", method->name,
+            identity_role_word(method->role), client->identity, identity_role_word(has),
+            where[0] != '\0' ? " on " : "", where);
+    err_add_text(err, "role", identity_role_word(method->role));
+    return false;
 }
 
+/* What can be said before the board is known: that the role suffices nowhere. */
 static bool check_role(const struct client *client, const struct rpc_method *method, struct err *err)
 {
-    if (client->role >= method->role) {
+    if (method == &rpc_methods[RPC_METHOD_SERVER_HELLO] || client->role >= method->role) {
         return true;
     }
-    err_set(err, ERR_FORBIDDEN, "%s needs the role %s; %s has the role %s", method->name,
-            role_name(method->role), client->identity, role_name(client->role));
-    err_add_text(err, "role", role_name(method->role));
-    return false;
+    if (client->role == RPC_ROLE_NONE && strcmp(client->identity, CONFIG_ANONYMOUS) == 0) {
+        return err_set(err, ERR_UNAUTHENTICATED,
+                       "nobody knows who this is: call server.hello with a token first");
+    }
+    return refuse_role(client, method, client->role, "", err);
+}
+
+bool request_find_board(struct request *request, const char *name, struct board **ret_board, struct err *err)
+{
+    struct board *board = NULL;
+    if (!server_find_board(request->server, name, &board, err)) {
+        return false;
+    }
+    enum rpc_role has = client_role(request->client, board);
+    if (has < request->method->role) {
+        return refuse_role(request->client, request->method, has, board_name(board), err);
+    }
+    *ret_board = board;
+    return true;
 }
 
 static bool take_common(struct request *request, struct rpc_common *common, struct err *err)
@@ -450,7 +470,7 @@ static bool take_common(struct request *request, struct rpc_common *common, stru
     common->progress.text = NULL;
     request->target = common->target.text != NULL ? common->target.text : xstrdup("");
     common->target.text = NULL;
-    return server_find_board(request->server, common->board.text, &request->board, err) &&
+    return request_find_board(request, common->board.text, &request->board, err) &&
            board_lease_admit(request->board, request->client, common->lease.text, request->method->changes,
                              &request->lease_number, err);
 }
@@ -555,6 +575,7 @@ static void take_call(struct client *client, struct batch *batch, struct json_sp
         refuse(client, batch, call.id, &err);
         return;
     }
+    client->asked = client->asked || call.method != &rpc_methods[RPC_METHOD_SERVER_HELLO];
     struct request *request = new_request(client, batch, &call);
     if (!run_handler(request, call.params, &err)) {
         request_fail(request, &err);

@@ -54,6 +54,13 @@ struct request {
 void request_take_line(struct client *client, const char *line, size_t length);
 void request_line_too_long(struct client *client);
 
+/*
+ * For handlers of methods that take `board` themselves: finds it and checks the client's role there. Fails
+ * with invalid_params, not_found or forbidden. `name` NULL: the only board.
+ */
+bool request_find_board(struct request *request, const char *name, struct board **ret_board, struct err *err)
+    __attribute__((warn_unused_result));
+
 /* For handlers: counts bytes that were not in the line, and are about to be allocated, as held by the request
  * until it ends. limit_exceeded if all requests together would hold too many. */
 bool request_load(struct request *request, size_t bytes, struct err *err) __attribute__((warn_unused_result));
@@ -76,7 +83,7 @@ bool request_run(struct request *request, struct op *take_op, request_result *wr
 
 /* The operation's client has gone: cancels, unless it is detached and has begun. */
 void request_orphan(struct request *request);
-/* request.cancel. */
+/* request.cancel. A refusal of a token that waits goes on waiting. */
 void request_cancel(struct request *request);
 /* NULL if no request of that id (JSON text) is in flight. */
 struct request *request_find(struct client *client, const char *id);

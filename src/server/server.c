@@ -81,21 +81,22 @@ static void update_listeners(struct server *server)
     }
     for (size_t i = 0; i < server->listener_count; i++) {
         if (pause) {
-            net_listener_pause(server->listeners[i]);
+            net_listener_pause(server->listeners[i].net);
         } else {
-            net_listener_resume(server->listeners[i]);
+            net_listener_resume(server->listeners[i].net);
         }
     }
 }
 
 static void on_accepted(void *context, int fd)
 {
-    struct server *server = context;
+    const struct server_listener *listener = context;
+    struct server *server = listener->server;
     if (is_full(server)) {
         close(fd);
         return;
     }
-    client_new(server, fd);
+    client_new(server, fd, listener->tls ? server->tls : NULL);
     update_listeners(server);
 }
 
@@ -142,7 +143,6 @@ static bool make_share(struct server *server, struct err *err)
 static void start_boards(struct server *server)
 {
     const struct config *config = server->config;
-    server->identities = xcalloc(config->board_count, sizeof *server->identities);
     for (size_t i = 0; i < config->board_count; i++) {
         const struct config_board *from = &config->boards[i];
         struct board_options options = {.name = from->name,
@@ -154,10 +154,55 @@ static void start_boards(struct server *server)
                                         .unavailable_ms = 10000,
                                         .lease_grace_ms = (uint32_t)from->lease_grace_ms,
                                         .require_lease = from->require_lease};
-        sched_identity_init(&server->identities[i]);
         server->boards[i] = board_new(server->loop, &options, &board_handler, server);
         server->board_count++;
     }
+}
+
+static bool make_tls(struct server *server, struct err *err)
+{
+    const struct config_tls *tls = &server->config->identities.tls;
+    struct net_tls_options options = {.certificate = tls->certificate,
+                                      .key = tls->key,
+                                      .client_ca = tls->client_ca,
+                                      .client_required = tls->client_required};
+    return tls->certificate == NULL || net_tls_new(&server->tls, &options, err);
+}
+
+void server_reload(struct server *server)
+{
+    struct err err;
+    if (server->tls == NULL) {
+        log_info("nothing to reload: no certificate is configured");
+        return;
+    }
+    err_reset(&err);
+    if (net_tls_reload(server->tls, &err)) {
+        log_info("the certificate and its key were reloaded");
+    } else {
+        log_error("%s: the old certificate and key stay", err.message);
+    }
+}
+
+static bool open_listeners(struct server *server, struct err *err)
+{
+    const struct config *config = server->config;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        struct server_listener *listener = &server->listeners[i];
+        listener->server = server;
+        listener->tls = config->listeners[i].tls;
+        if (!net_listener_new(&listener->net, server->loop, &config->listeners[i], on_accepted, listener,
+                              err)) {
+            return false;
+        }
+        server->listener_count++;
+        /* Who is known by his user must get to the socket; strangers may then come, and do nothing. */
+        if (config->identities.user_count > 0 && config->anonymous_role == RPC_ROLE_NONE) {
+            net_listener_admit_all(listener->net);
+        }
+        log_info("listening on %s", net_listener_text(listener->net));
+    }
+    return true;
 }
 
 bool server_new(struct server **ret_server, struct loop *loop, const struct config *config,
@@ -170,18 +215,17 @@ bool server_new(struct server **ret_server, struct loop *loop, const struct conf
     server->started_us = clock_now_us();
     list_init(&server->clients);
     list_init(&server->target_waits);
+    list_init(&server->shares);
+    guard_init(&server->guard);
     operations_init(&server->operations, loop);
-    if (!make_share(server, err) || !stage_store_init(&server->stages, loop, config, err)) {
+    if (!make_tls(server, err) || !make_share(server, err) ||
+        !stage_store_init(&server->stages, loop, config, err)) {
         server_free(server);
         return false;
     }
-    for (size_t i = 0; i < config->listener_count; i++) {
-        if (!net_listener_new(&server->listeners[i], loop, &config->listeners[i], on_accepted, server, err)) {
-            server_free(server);
-            return false;
-        }
-        server->listener_count++;
-        log_info("listening on %s", net_listener_text(server->listeners[i]));
+    if (!open_listeners(server, err)) {
+        server_free(server);
+        return false;
     }
     start_boards(server);
     *ret_server = server;
@@ -211,7 +255,7 @@ static void close_clients(struct server *server)
 static void close_listeners(struct server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++) {
-        net_listener_free(server->listeners[i]);
+        net_listener_free(server->listeners[i].net);
     }
     server->listener_count = 0;
 }
@@ -256,7 +300,8 @@ void server_free(struct server *server)
     loop_timer_free(server->stop_timer);
     operations_fini(&server->operations);
     stage_store_fini(&server->stages);
-    free(server->identities);
+    guard_fini(&server->guard);
+    net_tls_free(server->tls);
     free(server);
 }
 

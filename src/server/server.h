@@ -7,6 +7,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "server/config.h"
+#include "server/guard.h"
 #include "server/operations.h"
 #include "server/stage.h"
 
@@ -30,6 +31,12 @@ struct server_counters {
     uint64_t lines_refused; /* no JSON, too long, ... */
 };
 
+struct server_listener {
+    struct server *server;
+    struct net_listener *net;
+    bool tls;
+};
+
 struct server {
     struct loop *loop;
     const struct config *config;
@@ -37,10 +44,12 @@ struct server {
     struct private_dir *share;       /* for files that OpenOCD may see too; NULL: none */
     struct board *boards[CONFIG_MAX_BOARDS];
     size_t board_count;
-    struct net_listener *listeners[CONFIG_MAX_LISTENERS];
+    struct server_listener listeners[CONFIG_MAX_LISTENERS];
     size_t listener_count;
-    struct list clients;               /* struct client, closing ones too */
-    struct sched_identity *identities; /* of `anonymous`: one for each board */
+    struct list clients; /* struct client, closing ones too */
+    struct list shares;  /* struct share, of identities that run something */
+    struct guard guard;  /* against those who try tokens */
+    struct net_tls *tls; /* NULL: none is configured */
     struct operations operations;
     struct list target_waits; /* struct request by wait_node: target.wait */
     struct stage_store stages;
@@ -64,6 +73,8 @@ bool server_new(struct server **ret_server, struct loop *loop, const struct conf
  * has ended, after STOP_LIMIT_MS at the latest, or at once when called a second time.
  */
 void server_stop(struct server *server, void (*stopped)(void *context), void *context);
+/* Reads the certificate and its key anew, for connections to come; the old ones stay where that fails. */
+void server_reload(struct server *server);
 /* Closes everything at once. */
 void server_free(struct server *server);
 

@@ -10,8 +10,7 @@ from fake_server import FakeServer
 COMMANDS = ["flash", "verify", "load", "erase", "protect", "banks", "info", "upload", "download", "stages", "read", "write",
             "hexdump", "search", "dump", "load-bytes", "write-bytes", "halt", "resume", "reset", "step", "wait-for",
             "registers", "register", "break", "unbreak", "breakpoints", "targets", "status", "boards", "stats",
-            "operations", "wait", "cancel", "lease", "with-lease", "events",
-            "call", "openocd"]
+            "operations", "wait", "cancel", "lease", "with-lease", "events", "token", "stdio", "call", "openocd"]
 
 # command line, what the message says
 BAD = [
@@ -118,7 +117,7 @@ BAD = [
     ("download --bank 0 f --size 0", "--size is from 1"),
     ("download s --json", "--json and the file both want standard output"),
     ("upload f --board b", "upload takes no --board"),
-    ("--server nonsense halt", "nonsense: a server is tcp:HOST:PORT or unix:PATH"),
+    ("--server nonsense halt", "nonsense: a server is tcp:HOST:PORT, tls:HOST:PORT, unix:PATH or ssh:HOST"),
     ("--server tcp:localhost halt", "not tcp:HOST:PORT"),
     ("--server tcp:localhost:0 halt", "not tcp:HOST:PORT"),
     ("--server tcp:localhost:65536 halt", "not tcp:HOST:PORT"),
@@ -160,7 +159,7 @@ def test_help_lists_every_command_and_option(bare) -> None:
     assert (outcome.status, outcome.error) == (0, "")
     listed = [line.split()[0] for line in outcome.out.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
     assert listed == COMMANDS
-    for option in ("--server URL", "--board BOARD", "--target TARGET", "--timeout MS", "--json"):
+    for option in ("--server URL", "--ca FILE", "--cert FILE", "--key FILE", "--board BOARD", "--target TARGET", "--timeout MS", "--json"):
         assert option in outcome.out
 
 

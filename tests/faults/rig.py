@@ -43,11 +43,15 @@ class Rig:
         openocd: Optional[Sequence[int]] = None,
         stage_dir: Optional[str] = None,
         share_dir: str = "none",
+        extra: Optional[Dict[str, Any]] = None,
+        flags: Sequence[str] = (),
         wait: bool = True,
     ) -> None:
         """`share_dir`: files go over the link ("none"), or under this directory, which the mock sees too.
 
-        `openocd`: ports of something else than mocks, one for each board. `wait`: until every link is idle."""
+        `openocd`: ports of something else than mocks, one for each board. `extra`: further members of the configuration, `flags`: of
+        the command line.
+        `wait`: until every link is idle."""
         self.validator = validator
         self.clients: List[Client] = []
         self.mocks: List[MockControl] = []
@@ -70,9 +74,11 @@ class Rig:
                 config["limits"] = limits
             config["dump_root"] = str(directory)
             config["share_dir"] = share_dir
+            config.update(extra or {})
             path = directory / "faults.json"
             path.write_text(json.dumps(config))
-            self.daemon = undo.enter_context(Daemon(["--config", str(path), "--listen", "tcp:127.0.0.1:0"]))
+            listen = ["--listen", "tcp:127.0.0.1:0", *flags]
+            self.daemon = undo.enter_context(Daemon(["--config", str(path), *listen], listen.count("--listen")))
             undo.callback(self._close_clients)
             self._exit = undo.pop_all()
         if wait:

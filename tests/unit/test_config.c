@@ -254,7 +254,7 @@ static void test_config_errors_name_the_member(void **state)
         {"{" BOARDS ", \"share_group\": 7}", "lab.json: share_group: must be a text that is not empty"},
         {"{" BOARDS ", \"insecure\": 1}", "lab.json: insecure: must be true or false"},
         {"{" BOARDS ", \"anonymous_role\": \"root\"}",
-         "lab.json: anonymous_role: must be \"observer\", \"user\" or \"admin\""},
+         "lab.json: anonymous_role: must be \"none\", \"observer\", \"user\" or \"admin\""},
         {"{" BOARDS ", \"log_level\": \"loud\"}",
          "lab.json: log_level: must be \"error\", \"warn\", \"info\" or \"debug\""},
         {"{" BOARDS ", \"limits\": []}", "lab.json: limits: must be an object"},

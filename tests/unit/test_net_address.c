@@ -38,6 +38,18 @@ static void test_net_address_reads_tcp(void **state)
     assert_ipv4("192.0.2.7", 65535);
 }
 
+static void test_net_address_knows_tls(void **state)
+{
+    (void)state;
+    assert_true(net_address_parse(&address, "tls:127.0.0.1:6671", &err));
+    assert_ipv4("127.0.0.1", 6671);
+    assert_true(address.tls);
+    assert_true(net_address_is_local(&address));
+    assert_true(net_address_parse(&address, "tcp:127.0.0.1:6671", &err));
+    assert_false(address.tls);
+    assert_false(net_address_parse_host_port(&address, "tls:127.0.0.1:6671", &err));
+}
+
 static void test_net_address_prefers_ipv4_for_localhost(void **state)
 {
     (void)state;
@@ -108,7 +120,10 @@ static void test_net_address_refuses_and_leaves_untouched(void **state)
         "unix:",
         "127.0.0.1:6670",
         "TCP:127.0.0.1:6670",
-        "tls:127.0.0.1:6670",
+        "TLS:127.0.0.1:6670",
+        "tls:",
+        "tls:127.0.0.1",
+        "ssh:host",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         memset(&address, 0x5a, sizeof address);
@@ -185,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_net_address_reads_tcp),
+        cmocka_unit_test(test_net_address_knows_tls),
         cmocka_unit_test(test_net_address_prefers_ipv4_for_localhost),
         cmocka_unit_test(test_net_address_reads_ipv6_in_brackets),
         cmocka_unit_test(test_net_address_reads_unix),

@@ -1,4 +1,7 @@
 /* net/stream: reading: lines and bytes, pausing, the ends of a connection. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include "net_stream_fixture.h"
 
 #define ANY_LINE ((size_t)1 << 20)
@@ -33,6 +36,26 @@ static void test_net_stream_gives_lines_that_arrive_byte_by_byte(void **state)
         fixture_wait_received(i + 1);
     }
     fixture_assert_told("[first][second]");
+}
+
+static int option_of(int level, int name)
+{
+    int value = -1;
+    socklen_t size = sizeof value;
+    assert_int_equal(getsockopt(net_stream_fd(fixture.stream), level, name, &value, &size), 0);
+    return value;
+}
+
+/* A machine that vanished is found out within two minutes. */
+static void test_net_stream_probes_silent_peers(void **state)
+{
+    (void)state;
+    fixture_open_tcp(&fixture_lines, ANY_LINE);
+    assert_int_equal(option_of(SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option_of(IPPROTO_TCP, TCP_NODELAY), 1);
+    int idle = option_of(IPPROTO_TCP, TCP_KEEPIDLE);
+    int probes = option_of(IPPROTO_TCP, TCP_KEEPINTVL) * option_of(IPPROTO_TCP, TCP_KEEPCNT);
+    assert_true(idle > 0 && probes > 0 && idle + probes <= 120);
 }
 
 static void test_net_stream_lines_may_hold_nul(void **state)
@@ -318,6 +341,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(test_net_stream_gives_lines_in_every_cut),
         FIXTURE_TEST(test_net_stream_gives_lines_that_arrive_byte_by_byte),
+        FIXTURE_TEST(test_net_stream_probes_silent_peers),
         FIXTURE_TEST(test_net_stream_lines_may_hold_nul),
         FIXTURE_TEST(test_net_stream_gives_long_lines),
         FIXTURE_TEST(test_net_stream_tells_of_a_long_line_once_and_goes_on),

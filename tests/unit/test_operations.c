@@ -43,7 +43,7 @@ static int fixture_teardown(void **state)
 
 static struct operation *add(struct fixture *fixture)
 {
-    return operations_add(&fixture->operations, "lab1", "memory.dump", "tester", &fixture->op);
+    return operations_add(&fixture->operations, "lab1", "memory.dump", "alice", "tester", &fixture->op);
 }
 
 /* Ends with a result of so many bytes. */

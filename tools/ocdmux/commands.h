@@ -100,6 +100,13 @@ enum status cmd_with_lease(struct session *session);
 /* cmd_events.c */
 enum status cmd_events(struct session *session);
 
+/* cmd_token.c */
+extern const struct option cmd_token_options[];
+enum status cmd_token(struct session *session);
+
+/* cmd_stdio.c */
+enum status cmd_stdio(struct session *session);
+
 /* cmd_raw.c */
 enum status cmd_call(struct session *session);
 enum status cmd_openocd(struct session *session);

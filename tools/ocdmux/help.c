@@ -45,6 +45,7 @@ void help_print(const struct command *commands)
          "Without --server: $OCDMUX_SERVER, else unix:$XDG_RUNTIME_DIR/ocdmux.sock if it exists, else\n"
          "tcp:127.0.0.1:6670. A token for servers that want one goes into $OCDMUX_TOKEN.\n"
          "Without --board: $OCDMUX_BOARD.\n"
+         "ssh:HOST runs `ssh HOST ocdmux stdio`; $OCDMUX_SSH names another program in its place.\n"
          "Numbers are decimal or 0x and hex digits; sizes may end in K or M. Errors go to standard error.\n"
          "Ctrl-C cancels what runs and waits for the answer; a second one does not wait.\n"
          "Exit status: 0 done, 1 failed, 2 bad usage, 3 no connection or one that broke.\n"

@@ -142,6 +142,13 @@ static const struct command commands[] = {
      "the\n"
      "result of the subscription and each further one the parameters of an event.",
      cmd_events},
+    {"token", "new IDENTITY", 0, cmd_token_options, "make a token for a client of the daemon",
+     "Prints the token, which the client keeps in $OCDMUX_TOKEN, and the entry for `tokens` in the daemon's\n"
+     "configuration, which holds a hash of it. Nothing is asked of a server, and nothing else keeps the "
+     "token.",
+     cmd_token},
+    {"stdio", "", 0, NULL, "join standard input and output to the server",
+     "What --server ssh:HOST runs on HOST.", cmd_stdio},
     {"call", "METHOD [JSON-PARAMS]", 0, NULL, "call a method of the protocol and print its result",
      "JSON-PARAMS is an object, sent as it is; '-' reads it from standard input.", cmd_call},
     {"openocd", "COMMAND...", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET | COMMAND_REST, NULL,

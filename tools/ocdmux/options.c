@@ -12,7 +12,10 @@
 #include "print.h"
 
 const struct option command_globals[] = {
-    {"server", "URL", "tcp:HOST:PORT or unix:PATH", NULL},
+    {"server", "URL", "tcp:HOST:PORT, tls:HOST:PORT, unix:PATH or ssh:HOST", NULL},
+    {"ca", "FILE", "tls: whose signatures count, in PEM [$OCDMUX_CA, else the system's]", NULL},
+    {"cert", "FILE", "tls: the certificate to show, in PEM [$OCDMUX_CERT]", NULL},
+    {"key", "FILE", "tls: its key, in PEM [$OCDMUX_KEY]", NULL},
     {"board", "BOARD", "which board, where the server has several", NULL},
     {"target", "TARGET", "OpenOCD's name of the target; default: the board's current one", NULL},
     {"lease", "ID", "the lease to change the board under; default: $OCDMUX_LEASE", NULL},

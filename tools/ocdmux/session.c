@@ -16,6 +16,8 @@
 #define SESSION_CLIENT_NAME "ocdmux " OCDMUX_VERSION
 /* How long a server may take for hello, which it answers without asking a board. */
 #define SESSION_HELLO_MS 10000u
+/* Over ssh, which may have to ask for a password first. */
+#define SESSION_SSH_HELLO_MS 120000u
 /* How much longer than --timeout to wait for the server's own answer to it. */
 #define SESSION_GRACE_MS 1000u
 /* The cleanup after a cancel may have to end an erase. */
@@ -155,7 +157,9 @@ static bool session_hello(struct session *session)
     struct ocdmux_result result = OCDMUX_RESULT_INIT;
     struct ocdmux_error error = OCDMUX_ERROR_INIT;
     const char *token = getenv("OCDMUX_TOKEN");
-    uint64_t limit = session->timeout_ms == 0 ? SESSION_HELLO_MS : session->timeout_ms + SESSION_GRACE_MS;
+    bool ssh = strncmp(ocdmux_server(session->connection), "ssh:", strlen("ssh:")) == 0;
+    uint64_t usual = ssh ? SESSION_SSH_HELLO_MS : SESSION_HELLO_MS;
+    uint64_t limit = session->timeout_ms == 0 ? usual : session->timeout_ms + SESSION_GRACE_MS;
     if (!ocdmux_hello(session->connection, SESSION_CLIENT_NAME, token, limit, &result, &error)) {
         (void)session_report(session, &error);
         return false;
@@ -177,6 +181,31 @@ static bool session_hello(struct session *session)
     return true;
 }
 
+static const char *session_file(const struct session *session, const char *option, const char *variable)
+{
+    const char *given = options_value(session->arguments, option);
+    const char *file = given != NULL ? given : getenv(variable);
+    return file != NULL && file[0] != '\0' ? file : NULL;
+}
+
+struct ocdmux_tls session_tls(const struct session *session)
+{
+    return (struct ocdmux_tls){.ca = session_file(session, "ca", "OCDMUX_CA"),
+                               .certificate = session_file(session, "cert", "OCDMUX_CERT"),
+                               .key = session_file(session, "key", "OCDMUX_KEY")};
+}
+
+enum status session_report_open(struct session *session, struct ocdmux_error *error)
+{
+    if (!ocdmux_error_is(error, OCDMUX_KIND_INVALID_PARAMS)) {
+        return session_report(session, error);
+    }
+    (void)options_complain(session->arguments, "%s", error->message);
+    ocdmux_error_fini(error);
+    session->status = STATUS_USAGE;
+    return STATUS_USAGE;
+}
+
 bool session_connect(struct session *session)
 {
     struct ocdmux_error error = OCDMUX_ERROR_INIT;
@@ -184,15 +213,9 @@ bool session_connect(struct session *session)
         return true;
     }
     const char *server = options_value(session->arguments, "server");
-    if (!ocdmux_open(server, session->timeout_ms, &session->connection, &error)) {
-        bool usage = ocdmux_error_is(&error, OCDMUX_KIND_INVALID_PARAMS);
-        if (usage) {
-            (void)options_complain(session->arguments, "%s", error.message);
-            ocdmux_error_fini(&error);
-            session->status = STATUS_USAGE;
-        } else {
-            (void)session_report(session, &error);
-        }
+    const struct ocdmux_tls tls = session_tls(session);
+    if (!ocdmux_open_tls(server, &tls, session->timeout_ms, &session->connection, &error)) {
+        (void)session_report_open(session, &error);
         return false;
     }
     if (!session_hello(session)) {

@@ -35,6 +35,8 @@ bool session_init(struct session *session, const struct arguments *arguments)
     __attribute__((warn_unused_result));
 void session_fini(struct session *session);
 
+/* What --ca, --cert and --key say, or the environment. */
+struct ocdmux_tls session_tls(const struct session *session);
 /* Connects and says hello, if that was not done yet. False after a report. */
 bool session_connect(struct session *session) __attribute__((warn_unused_result));
 
@@ -78,6 +80,8 @@ typedef bool session_show_fn(void *arg, const cJSON *result);
 enum status session_show(struct session *session, const char *method, cJSON *take_params,
                          const struct session_extra *extra, session_show_fn *show, void *arg);
 
+/* Reports why a connection could not be opened: as bad usage where that is it. */
+enum status session_report_open(struct session *session, struct ocdmux_error *error);
 /* Reports an error and returns the exit status that it makes; `error` is emptied. */
 enum status session_report(struct session *session, struct ocdmux_error *error);
 /* Reports that a result is not what the protocol says. */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import time
 from collections import defaultdict
@@ -39,9 +40,16 @@ class Client:
     """One connection. Replies and notifications that a call passes over while it waits are kept for later."""
 
     def __init__(
-        self, address: str, validator: Validator, limit_s: float = LIMIT_S, receive_buffer: Optional[int] = None
+        self,
+        address: str,
+        validator: Validator,
+        limit_s: float = LIMIT_S,
+        receive_buffer: Optional[int] = None,
+        tls: Optional[ssl.SSLContext] = None,
     ) -> None:
-        """`address` is "tcp:HOST:PORT" or "unix:PATH"; each wait takes `limit_s` seconds at the most.
+        """`address` is "tcp:HOST:PORT", "tls:HOST:PORT" or "unix:PATH"; each wait takes `limit_s` seconds at the most.
+
+        `tls`: of a "tls:" address.
 
         `receive_buffer` bytes bound what the kernel takes for a client that does not read.
         """
@@ -55,6 +63,7 @@ class Client:
         self._last_id = 0
         self._unsent = b""
         self._buffer = bytearray()
+        self._tls = tls
         self._socket = self._connect(address, receive_buffer)
 
     def _connect(self, address: str, receive_buffer: Optional[int]) -> socket.socket:
@@ -71,6 +80,9 @@ class Client:
                 host, _, port = rest.rpartition(":")
                 result.connect((host, int(port)))
                 result.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if kind == "tls":
+                assert self._tls is not None
+                result = self._tls.wrap_socket(result, server_hostname="localhost")
         except BaseException:
             result.close()
             raise
