@@ -123,6 +123,9 @@ static bool read_u64(const struct reading *reading, const char *label, struct js
             return fault_at(reading, label, "%.*s is too large for a JSON number here; write it as a string",
                             (int)span.length, span.text);
         }
+        if (reading->param->maximum == UINT64_MAX) {
+            return fault_at(reading, label, "must be at most %" PRIu64, UINT64_MAX);
+        }
         return fault_range(reading, label);
     case JSON_INTEGER_NO:
         return fault_at(reading, label,

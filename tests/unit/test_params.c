@@ -184,6 +184,8 @@ static void test_params_checks_ranges_of_integers(void **state)
     refuses(RPC_METHOD_MEMORY_READ_U32, "{\"address\":0,\"count\":\"0x10001\"}", range, "count");
     refuses(RPC_METHOD_MEMORY_READ_U32, "{\"address\":0,\"count\":9007199254740992}", range, "count");
     refuses(RPC_METHOD_MEMORY_READ_BYTES, "{\"address\":0,\"size\":0}", "size: must be at least 1", "size");
+    refuses(RPC_METHOD_MEMORY_READ_BYTES, "{\"address\":0,\"size\":\"18446744073709551616\"}",
+            "size: must be at most 18446744073709551615", "size");
     refuses(RPC_METHOD_FLASH_INFO, "{\"bank\":1024}", "bank: must be at most 1023", "bank");
     refuses(RPC_METHOD_MEMORY_READ_U32, "{\"address\":0,\"timeout_ms\":0}",
             "timeout_ms: must be from 1 to 86400000", "timeout_ms");
