@@ -241,6 +241,15 @@ void flash_banks_script(struct strbuf *script)
                        "if {[dict get $b size] == 0} {catch {flash probe $i}}; incr i}; flash list}}");
 }
 
+bool flash_banks_take(struct ocd_info *info, const struct ocd_reply *reply, struct err *err)
+{
+    if (!ocd_reply_ok(reply)) {
+        op_fail_openocd(reply, err, ERR_FLASH_ERROR, "cannot list the flash banks");
+        return false;
+    }
+    return flash_banks_read(info, reply->result, reply->result_length, err);
+}
+
 static enum op_verdict banks_send(struct op *op, const struct op_context *context, struct op_command *command,
                                   struct err *err)
 {
@@ -256,10 +265,7 @@ static enum op_verdict banks_reply(struct op *op, const struct op_context *conte
                                    const struct ocd_reply *reply, struct err *err)
 {
     (void)op;
-    if (!ocd_reply_ok(reply)) {
-        return op_fail_openocd(reply, err, ERR_FLASH_ERROR, "cannot list the flash banks");
-    }
-    return flash_banks_read(context->info, reply->result, reply->result_length, err) ? OP_DONE : OP_FAILED;
+    return flash_banks_take(context->info, reply, err) ? OP_DONE : OP_FAILED;
 }
 
 static void free_banks(struct op *op)

@@ -55,6 +55,9 @@ void flash_banks_script(struct strbuf *script);
 /* Brings `info` up to date with its answer. Fails with openocd_error. */
 bool flash_banks_read(struct ocd_info *info, const char *text, size_t length, struct err *err)
     __attribute__((warn_unused_result));
+/* The same for an answer that may be a refusal, which is a flash_error. */
+bool flash_banks_take(struct ocd_info *info, const struct ocd_reply *reply, struct err *err)
+    __attribute__((warn_unused_result));
 
 /* Lists the banks anew into op_context.info, probing those whose size is not known yet as far as that works.
  */

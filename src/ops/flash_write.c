@@ -72,13 +72,8 @@ static enum op_verdict banks_send(struct op *op, const struct op_context *contex
 static enum op_verdict banks_reply(struct op *op, const struct op_context *context,
                                    const struct ocd_reply *reply, struct err *err)
 {
-    if (!ocd_reply_ok(reply)) {
-        return op_fail_openocd(reply, err, ERR_FLASH_ERROR, "cannot list the flash banks");
-    }
-    if (!flash_banks_read(context->info, reply->result, reply->result_length, err)) {
-        return OP_FAILED;
-    }
-    return map_image(flash_write_of(op), context->info, err);
+    return flash_banks_take(context->info, reply, err) ? map_image(flash_write_of(op), context->info, err)
+                                                       : OP_FAILED;
 }
 
 static enum op_verdict info_send(struct op *op, const struct op_context *context, struct op_command *command,
