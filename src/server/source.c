@@ -175,7 +175,8 @@ bool source_read(struct request *request, const struct rpc_text *stage, const st
     bool has_stage = stage != NULL && stage->text != NULL;
     bool has_path = path != NULL && path->text != NULL;
     if (has_stage + has_path + (data->bytes != NULL) != 1) {
-        err_set(err, ERR_INVALID_PARAMS, "data: exactly one of the parameters that give the bytes is needed");
+        err_set(err, ERR_INVALID_PARAMS, "data: exactly one of %s%sdata is needed",
+                stage != NULL ? "stage, " : "", path != NULL ? "path, " : "");
         err_add_text(err, "parameter", "data");
         return false;
     }

@@ -133,10 +133,10 @@ static void test_image_request_needs_exactly_one_source(void **state)
     struct fixture *fixture = *state;
     char name[] = "image";
     assert_false(read_image(fixture));
-    must_refuse(fixture, ERR_INVALID_PARAMS, "exactly one");
+    must_refuse(fixture, ERR_INVALID_PARAMS, "data: exactly one of path, data is needed");
     fixture->path.text = name;
     assert_false(read_data(fixture, "a", 1));
-    must_refuse(fixture, ERR_INVALID_PARAMS, "exactly one");
+    must_refuse(fixture, ERR_INVALID_PARAMS, "data: exactly one of path, data is needed");
     assert_non_null(fixture->data.bytes);
     fixture->path.text = NULL;
 }
