@@ -37,6 +37,7 @@ static const char help_text[] =
     "  --stage-root DIRECTORY  where uploads are kept [$XDG_RUNTIME_DIR, else /dev/shm, else /tmp]\n"
     "  --state-dir DIRECTORY   what must survive a crash: flash contents while a sector is erased\n"
     "                          [$STATE_DIRECTORY, $XDG_STATE_HOME/ocdmux, ~/.local/state/ocdmux]\n"
+    "  --audit FILE            who changed what, as lines of JSON [none]\n"
     "  --stage-dir DIRECTORY   on OpenOCD's host, for its temporary files [/dev/shm, else /tmp]\n"
     "  --share-dir DIRECTORY   here and, if it is the same, on OpenOCD's host: for files that need not go\n"
     "                          over the link;\n"
@@ -64,6 +65,7 @@ enum option_code {
     OPTION_IMAGE_ROOT,
     OPTION_STAGE_ROOT,
     OPTION_STATE_DIR,
+    OPTION_AUDIT,
     OPTION_STAGE_DIR,
     OPTION_SHARE_DIR,
     OPTION_SHARE_GROUP,
@@ -82,6 +84,7 @@ static const struct option long_options[] = {
     {"dump-root", required_argument, NULL, OPTION_DUMP_ROOT},
     {"image-root", required_argument, NULL, OPTION_IMAGE_ROOT},
     {"state-dir", required_argument, NULL, OPTION_STATE_DIR},
+    {"audit", required_argument, NULL, OPTION_AUDIT},
     {"stage-root", required_argument, NULL, OPTION_STAGE_ROOT},
     {"stage-dir", required_argument, NULL, OPTION_STAGE_DIR},
     {"share-dir", required_argument, NULL, OPTION_SHARE_DIR},
@@ -106,6 +109,7 @@ struct flags {
     size_t image_root_count;
     const char *stage_root;
     const char *state_dir;
+    const char *audit;
     const char *stage_dir;
     const char *share_dir;
     const char *share_group;
@@ -155,6 +159,9 @@ static int read_flags(int argc, char **argv, struct flags *flags)
             break;
         case OPTION_STATE_DIR:
             flags->state_dir = optarg;
+            break;
+        case OPTION_AUDIT:
+            flags->audit = optarg;
             break;
         case OPTION_STAGE_DIR:
             flags->stage_dir = optarg;
@@ -263,6 +270,7 @@ static bool apply_flags(struct config *config, const struct flags *flags, struct
     replace(&config->share_dir, flags->share_dir);
     replace(&config->share_group, flags->share_group);
     replace(&config->state_dir, flags->state_dir);
+    replace(&config->audit_path, flags->audit);
     config->insecure = config->insecure || flags->insecure;
     return config_complete(config, err);
 }

@@ -479,3 +479,15 @@ uint64_t lease_expected_wait_ms(const struct lease *lease, size_t place, uint64_
     }
     return sum;
 }
+
+const char *lease_event_name(enum lease_event event)
+{
+    static const char *const names[] = {
+        [LEASE_EVENT_QUEUED] = "queued",   [LEASE_EVENT_LEFT] = "left",
+        [LEASE_EVENT_GRANTED] = "granted", [LEASE_EVENT_RENEWED] = "renewed",
+        [LEASE_EVENT_ABSENT] = "absent",   [LEASE_EVENT_RESUMED] = "resumed",
+        [LEASE_EVENT_OVERDUE] = "overdue", [LEASE_EVENT_RELEASED] = "released",
+        [LEASE_EVENT_EXPIRED] = "expired", [LEASE_EVENT_BROKEN] = "broken",
+    };
+    return names[event];
+}

@@ -81,6 +81,9 @@ enum lease_event {
     LEASE_EVENT_BROKEN,
 };
 
+/* "queued", "left", "granted" ...: the protocol's word. */
+const char *lease_event_name(enum lease_event event);
+
 enum lease_state { LEASE_FREE, LEASE_HELD, LEASE_ABSENT, LEASE_OVERDUE };
 
 struct lease_holder {

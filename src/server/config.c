@@ -54,6 +54,7 @@ void config_fini(struct config *config)
     free(config->stage_root);
     free(config->stage_group);
     free(config->state_dir);
+    free(config->audit_path);
     config_identities_fini(&config->identities);
     memset(config, 0, sizeof *config);
 }
@@ -352,6 +353,12 @@ static bool check_state(struct config *config, struct err *err)
     return true;
 }
 
+static bool check_audit(const struct config *config, struct err *err)
+{
+    return config->audit_path == NULL || config->audit_path[0] == '/' ||
+           err_set(err, ERR_INVALID_PARAMS, "audit: the path must be absolute");
+}
+
 static bool take_image_roots(struct config *config, struct json_span root, const char *path, struct err *err)
 {
     struct json_span roots;
@@ -382,12 +389,28 @@ static bool take_image_roots(struct config *config, struct json_span root, const
     return true;
 }
 
+static bool take_audit(struct config *config, struct json_span root, const char *path, struct err *err)
+{
+    static const char *const members[] = {"path", "required", NULL};
+    struct json_span audit;
+    if (!json_find_member(root, "audit", &audit)) {
+        return true;
+    }
+    if (!config_check_members(audit, members, path, "audit", err) ||
+        !config_take_text(audit, "path", &config->audit_path, path, "audit", err) ||
+        !config_take_bool(audit, "required", &config->audit_required, path, "audit", err)) {
+        return false;
+    }
+    return config->audit_path != NULL || config_bad(err, path, "audit", "path", "is missing");
+}
+
 static bool take_root(struct config *config, struct json_span root, const char *path, struct err *err)
 {
-    static const char *const members[] = {
-        "boards",         "listen",    "dump_root",   "stage_root",   "stage_group", "share_dir",
-        "share_group",    "state_dir", "image_roots", "insecure",     "log_level",   "limits",
-        "anonymous_role", "tokens",    "users",       "certificates", "tls",         NULL};
+    static const char *const members[] = {"boards",         "listen",    "dump_root",   "stage_root",
+                                          "stage_group",    "share_dir", "share_group", "state_dir",
+                                          "image_roots",    "insecure",  "log_level",   "limits",
+                                          "anonymous_role", "audit",     "tokens",      "users",
+                                          "certificates",   "tls",       NULL};
     return config_check_members(root, members, path, "", err) && take_boards(config, root, path, err) &&
            take_listeners(config, root, path, err) && take_limits(config, root, path, err) &&
            config_take_bool(root, "insecure", &config->insecure, path, "", err) &&
@@ -398,7 +421,8 @@ static bool take_root(struct config *config, struct json_span root, const char *
            replace_text(root, "share_dir", &config->share_dir, path, err) &&
            replace_text(root, "share_group", &config->share_group, path, err) &&
            replace_text(root, "state_dir", &config->state_dir, path, err) &&
-           take_image_roots(config, root, path, err) && config_identities_take(config, root, path, err);
+           take_image_roots(config, root, path, err) && take_audit(config, root, path, err) &&
+           config_identities_take(config, root, path, err);
 }
 
 /* "//" to the end of the line and slash-star comments, outside strings, become spaces: positions stay what
@@ -540,7 +564,7 @@ bool config_complete(struct config *config, struct err *err)
         return false;
     }
     return config_identities_complete(config, err) && check_directories(config, err) &&
-           check_share(config, err) && check_state(config, err) &&
+           check_share(config, err) && check_state(config, err) && check_audit(config, err) &&
            check_group("stage_group", config->stage_group, err) &&
            check_group("share_group", config->share_group, err);
 }

@@ -59,11 +59,13 @@ struct config {
     char *stage_group; /* who may read stages beside the daemon's user; NULL: nobody */
     char *image_roots[CONFIG_MAX_IMAGE_ROOTS]; /* where images may be read */
     size_t image_root_count;
-    char *share_dir;   /* where the directory that OpenOCD may see too is made; NULL: found out;
-                          CONFIG_NO_SHARE: nowhere */
-    char *share_group; /* whose members may use files in it; NULL: nobody but the daemon's user */
-    char *state_dir;   /* what must survive the daemon; NULL: found out by config_complete(), and nowhere if
-                          that finds none */
+    char *share_dir;     /* where the directory that OpenOCD may see too is made; NULL: found out;
+                            CONFIG_NO_SHARE: nowhere */
+    char *share_group;   /* whose members may use files in it; NULL: nobody but the daemon's user */
+    char *state_dir;     /* what must survive the daemon; NULL: found out by config_complete(), and nowhere if
+                            that finds none */
+    char *audit_path;    /* the audit file; NULL: none */
+    bool audit_required; /* what cannot be written there is not done */
     struct config_identities identities;
     enum rpc_role anonymous_role; /* of clients that nothing is known of; by default user, or none where
                                      identities are configured */

@@ -116,18 +116,6 @@ static bool lease_concerns(const struct client *client, const void *context)
     return false;
 }
 
-static const char *lease_event_name(enum lease_event event)
-{
-    static const char *const names[] = {
-        [LEASE_EVENT_QUEUED] = "queued",   [LEASE_EVENT_LEFT] = "left",
-        [LEASE_EVENT_GRANTED] = "granted", [LEASE_EVENT_RENEWED] = "renewed",
-        [LEASE_EVENT_ABSENT] = "absent",   [LEASE_EVENT_RESUMED] = "resumed",
-        [LEASE_EVENT_OVERDUE] = "overdue", [LEASE_EVENT_RELEASED] = "released",
-        [LEASE_EVENT_EXPIRED] = "expired", [LEASE_EVENT_BROKEN] = "broken",
-    };
-    return names[event];
-}
-
 void events_lease(struct server *server, struct board *board, enum lease_event event,
                   const struct lease_holder *holder, const struct lease_waiter *waiter)
 {

@@ -26,6 +26,9 @@ static void set_identity(struct client *client, const struct config_grant *grant
     client->grant = grant;
     client->role = grant->highest;
     log_debug("client %s: %s by %s", client->peer, client->identity, how);
+    if (grant != &client->server->config->identities.anonymous) {
+        audit_login(client->server->audit, client, how);
+    }
     if (client->role > RPC_ROLE_NONE) {
         loop_timer_free(client->login_timer);
         client->login_timer = NULL;
@@ -65,7 +68,7 @@ static bool take_peer(struct client *client)
     if (grant == NULL) {
         return false;
     }
-    set_identity(client, grant, grant->identity[0] == '\0' ? name : grant->identity, "its user");
+    set_identity(client, grant, grant->identity[0] == '\0' ? name : grant->identity, "user");
     return true;
 }
 
@@ -78,11 +81,12 @@ static bool take_certificate(struct client *client)
     const struct config_grant *grant =
         identity_of_certificate(&client->server->config->identities, &certificate);
     if (grant == NULL) {
+        audit_login_failed(client->server->audit, client, "certificate", "the certificate is of no identity");
         log_info("client %s: the certificate of %s, SHA-256 %s, is of no identity", client->peer,
                  certificate.subject, certificate.fingerprint);
         return false;
     }
-    set_identity(client, grant, grant->identity, "its certificate");
+    set_identity(client, grant, grant->identity, "certificate");
     return true;
 }
 
@@ -130,6 +134,7 @@ static enum login_result delay(struct request *request)
     struct client *client = request->client;
     uint64_t delay_ms = guard_note_failure(&client->server->guard, client->address, clock_now_us());
     client->wrong_tokens++;
+    audit_login_failed(client->server->audit, client, "token", "the token is wrong");
     log_warn("client %s: a wrong token, %u on this connection by now: answered in %" PRIu64 " ms",
              client->peer, client->wrong_tokens, delay_ms);
     client->login = request;
@@ -164,6 +169,6 @@ enum login_result login_by_token(struct request *request, const char *token, siz
         return delay(request);
     }
     client->has_token = true;
-    set_identity(client, grant, grant->identity, "its token");
+    set_identity(client, grant, grant->identity, "token");
     return LOGIN_DONE;
 }

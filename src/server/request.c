@@ -113,6 +113,7 @@ static void free_request(struct request *request)
     }
     list_remove(&request->wait_node);
     strbuf_fini(&request->reply);
+    strbuf_fini(&request->audit.params);
     free(request->id);
     free(request->progress_token);
     free(request->target);
@@ -151,10 +152,21 @@ static void replace_by_error(struct request *request, const struct err *err)
     write_error(&request->reply, (struct json_span){request->id, strlen(request->id)}, err);
 }
 
+/* The result that stands in the reply. */
+static struct json_span result_of(const struct request *request)
+{
+    struct json_span result = {"", 0};
+    if (request->audit.params.length > 0) {
+        json_find_member(json_span_of(request->reply.data, request->reply.length), "result", &result);
+    }
+    return result;
+}
+
 void request_reply_end(struct request *request)
 {
     json_close_object(&request->json);
     json_close_object(&request->json);
+    audit_end(request->server->audit, request, NULL, result_of(request));
     /* A change that was made is not answered as if it had not been. */
     bool may_refuse = request->batch != NULL && !request->method->changes;
     if (may_refuse && request->batch->replies.length + request->reply.length > MAX_BATCH_REPLY_BYTES) {
@@ -179,6 +191,7 @@ void request_reply_whole(struct request *request, struct strbuf *take_json)
 
 void request_fail(struct request *request, const struct err *err)
 {
+    audit_end(request->server->audit, request, err, (struct json_span){"", 0});
     replace_by_error(request, err);
     finish(request);
 }
@@ -368,6 +381,13 @@ bool request_run(struct request *request, struct op *take_op, request_result *wr
         snprintf(take_op->target, sizeof take_op->target, "%s", request->target);
     }
     assert(!take_op->class->changes || request->method->changes); /* the lease was asked for */
+    struct err err;
+    err_reset(&err);
+    if (!audit_begin(server->audit, request, &err)) {
+        op_free(take_op);
+        request_fail(request, &err);
+        return true;
+    }
     take_op->connection = request->client;
     take_op->lease_number = request->lease_number;
     request->op = take_op;
@@ -482,6 +502,7 @@ static bool run_handler(struct request *request, struct json_span params_span, s
     bool ok = false;
 
     if (rpc_params_parse(method, params_span, params, err)) {
+        audit_take(request->server->audit, request, params_span);
         if (!method->board || take_common(request, params, err)) {
             ok = request->server->handlers[method - rpc_methods](request, params, err);
         }
@@ -553,6 +574,13 @@ bool request_load(struct request *request, size_t bytes, struct err *err)
     return true;
 }
 
+static void note_refusal(const struct client *client, const struct rpc_method *method, const struct err *err)
+{
+    if (method->changes) {
+        audit_refused(client->server->audit, client, method->name, err);
+    }
+}
+
 static void take_call(struct client *client, struct batch *batch, struct json_span span)
 {
     struct rpc_call call;
@@ -571,7 +599,12 @@ static void take_call(struct client *client, struct batch *batch, struct json_sp
         refuse(client, batch, (struct json_span){"", 0}, &err);
         return;
     }
-    if (!check_role(client, call.method, &err) || !check_line_room(client, &call, &err)) {
+    if (!check_role(client, call.method, &err)) {
+        note_refusal(client, call.method, &err);
+        refuse(client, batch, call.id, &err);
+        return;
+    }
+    if (!check_line_room(client, &call, &err)) {
         refuse(client, batch, call.id, &err);
         return;
     }

@@ -7,6 +7,7 @@
 
 #include "rpc/json_write.h"
 #include "rpc/methods_gen.h"
+#include "server/audit.h"
 #include "server/client.h"
 
 struct batch;
@@ -30,6 +31,8 @@ struct request {
     uint64_t timeout_ms;  /* 0: none */
     char *progress_token; /* JSON text; NULL: no progress asked for */
     char *target;         /* "" for the current one */
+
+    struct audit_call audit; /* what is written of it */
 
     struct stage *stage; /* pinned until the request ends; NULL: none */
 

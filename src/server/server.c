@@ -34,7 +34,10 @@ static bool on_states_seen(void *context, struct board *board)
 static void on_lease_changed(void *context, struct board *board, enum lease_event event,
                              const struct lease_holder *holder, const struct lease_waiter *waiter)
 {
-    events_lease(context, board, event, holder, waiter);
+    struct server *server = context;
+    audit_lease(server->audit, board, lease_event_name(event),
+                waiter != NULL ? &waiter->terms : &holder->terms);
+    events_lease(server, board, event, holder, waiter);
 }
 
 static bool may_run(void *context, struct op *op, enum board_pass pass)
@@ -159,6 +162,13 @@ static void start_boards(struct server *server)
     }
 }
 
+static bool make_audit(struct server *server, struct err *err)
+{
+    const struct config *config = server->config;
+    return config->audit_path == NULL ||
+           audit_new(&server->audit, config->audit_path, config->audit_required, err);
+}
+
 static bool make_tls(struct server *server, struct err *err)
 {
     const struct config_tls *tls = &server->config->identities.tls;
@@ -172,8 +182,9 @@ static bool make_tls(struct server *server, struct err *err)
 void server_reload(struct server *server)
 {
     struct err err;
+    audit_reopen(server->audit);
     if (server->tls == NULL) {
-        log_info("nothing to reload: no certificate is configured");
+        log_info("no certificate is configured: none is reloaded");
         return;
     }
     err_reset(&err);
@@ -218,7 +229,7 @@ bool server_new(struct server **ret_server, struct loop *loop, const struct conf
     list_init(&server->shares);
     guard_init(&server->guard);
     operations_init(&server->operations, loop);
-    if (!make_tls(server, err) || !make_share(server, err) ||
+    if (!make_audit(server, err) || !make_tls(server, err) || !make_share(server, err) ||
         !stage_store_init(&server->stages, loop, config, err)) {
         server_free(server);
         return false;
@@ -302,6 +313,7 @@ void server_free(struct server *server)
     stage_store_fini(&server->stages);
     guard_fini(&server->guard);
     net_tls_free(server->tls);
+    audit_free(server->audit);
     free(server);
 }
 

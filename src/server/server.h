@@ -6,6 +6,7 @@
 #include "board/board.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "server/audit.h"
 #include "server/config.h"
 #include "server/guard.h"
 #include "server/operations.h"
@@ -48,6 +49,7 @@ struct server {
     size_t listener_count;
     struct list clients; /* struct client, closing ones too */
     struct list shares;  /* struct share, of identities that run something */
+    struct audit *audit; /* NULL: none is kept */
     struct guard guard;  /* against those who try tokens */
     struct net_tls *tls; /* NULL: none is configured */
     struct operations operations;
@@ -73,7 +75,8 @@ bool server_new(struct server **ret_server, struct loop *loop, const struct conf
  * has ended, after STOP_LIMIT_MS at the latest, or at once when called a second time.
  */
 void server_stop(struct server *server, void (*stopped)(void *context), void *context);
-/* Reads the certificate and its key anew, for connections to come; the old ones stay where that fails. */
+/* Reads the certificate and its key anew, for connections to come, and opens the audit file anew; the old
+ * ones stay where that fails. */
 void server_reload(struct server *server);
 /* Closes everything at once. */
 void server_free(struct server *server);

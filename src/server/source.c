@@ -181,13 +181,19 @@ bool source_read(struct request *request, const struct rpc_text *stage, const st
         return false;
     }
     if (has_stage) {
-        return read_stage(request, stage->text, ret_bytes, ret_length, err);
+        if (!read_stage(request, stage->text, ret_bytes, ret_length, err)) {
+            return false;
+        }
+    } else if (has_path) {
+        if (!read_path(request, path->text, ret_bytes, ret_length, err)) {
+            return false;
+        }
+    } else {
+        *ret_bytes = data->bytes;
+        *ret_length = data->length;
+        data->bytes = NULL;
     }
-    if (has_path) {
-        return read_path(request, path->text, ret_bytes, ret_length, err);
-    }
-    *ret_bytes = data->bytes;
-    *ret_length = data->length;
-    data->bytes = NULL;
+    audit_image(request->server->audit, request, *ret_bytes, *ret_length,
+                has_stage ? request->stage->sha256 : NULL);
     return true;
 }
