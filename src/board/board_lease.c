@@ -18,47 +18,72 @@
 
 /* So that restarts without end do not make a lease without end. */
 #define RESTART_COSTS_MS 1000u
+/* A file that could not be written or removed is tried again so often. */
+#define RETRY_MS 1000u
 
 /* The file. */
 
-static void remove_file(struct board *board)
+/* A directory that is not there holds no file. */
+static bool remove_file(const struct board_lease *keeping)
 {
-    struct board_lease *keeping = &board->lease;
     int directory = state_dir_open(keeping->directory);
     if (directory < 0) {
-        return;
+        return errno == ENOENT || errno == ENOTDIR;
     }
-    if (unlinkat(directory, LEASE_FILE_NAME, 0) != 0 && errno != ENOENT) {
-        log_error("board %s: the lease has ended, but %s/" LEASE_FILE_NAME " cannot be removed: %s",
-                  board->name, keeping->directory, strerror(errno));
-    }
+    bool ok = unlinkat(directory, LEASE_FILE_NAME, 0) == 0 || errno == ENOENT;
+    int reason = errno;
     close(directory);
+    errno = reason;
+    return ok;
 }
 
-static void write_file(struct board *board, uint64_t remaining_ms)
+static bool write_file(const struct board_lease *keeping, uint64_t remaining_ms)
 {
-    struct board_lease *keeping = &board->lease;
     struct strbuf text = STRBUF_INIT;
     lease_file_encode(&text, &keeping->lease.holder, remaining_ms);
-    if (!state_dir_write(keeping->directory, LEASE_FILE_NAME, &text)) {
-        log_error("board %s: the lease will not outlive the daemon: cannot write %s/" LEASE_FILE_NAME ": %s",
-                  board->name, keeping->directory, strerror(errno));
-    }
+    bool ok = state_dir_write(keeping->directory, LEASE_FILE_NAME, &text);
+    int reason = errno;
     strbuf_fini(&text);
+    errno = reason;
+    return ok;
+}
+
+/* Told once until it is well again: a lease that has ended must not come back with the next daemon. */
+static void note_kept(struct board *board, bool ok, const char *what)
+{
+    struct board_lease *keeping = &board->lease;
+    if (!ok && !keeping->stale) {
+        log_error("board %s: %s %s/" LEASE_FILE_NAME ": %s", board->name, what, keeping->directory,
+                  strerror(errno));
+    } else if (ok && keeping->stale) {
+        log_info("board %s: %s/" LEASE_FILE_NAME " is right again", board->name, keeping->directory);
+    }
+    keeping->stale = !ok;
+    if (ok) {
+        loop_timer_cancel(keeping->retry);
+    } else {
+        loop_timer_set(keeping->retry, RETRY_MS);
+    }
 }
 
 static void save(struct board *board)
 {
-    const struct lease *lease = &board->lease.lease;
-    uint64_t remaining_ms = lease_remaining_us(lease, clock_now_us()) / 1000;
-    if (board->lease.directory == NULL) {
+    const struct board_lease *keeping = &board->lease;
+    uint64_t remaining_ms = lease_remaining_us(&keeping->lease, clock_now_us()) / 1000;
+    if (keeping->directory == NULL) {
         return;
     }
     if (remaining_ms == 0) {
-        remove_file(board);
+        note_kept(board, remove_file(keeping), "the lease has ended, but its file cannot be removed:");
     } else {
-        write_file(board, remaining_ms);
+        note_kept(board, write_file(keeping, remaining_ms),
+                  "the lease will not outlive the daemon: cannot write");
     }
+}
+
+static void on_retry(void *context)
+{
+    save(context);
 }
 
 /* What stands there cannot be trusted: then there is no lease. */
@@ -83,6 +108,10 @@ static void load(struct board *board)
     struct lease_holder holder;
     uint64_t remaining_ms = 0;
     int directory = state_dir_open(board->lease.directory);
+    if (directory < 0 && errno != ENOENT) {
+        log_error("board %s: %s: %s: a lease that stands there is held no more", board->name,
+                  board->lease.directory, strerror(errno));
+    }
     bool there = directory >= 0 && faccessat(directory, LEASE_FILE_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     if (there && read_file(board, directory, &holder, &remaining_ms) && remaining_ms > RESTART_COSTS_MS) {
         lease_restore(lease, &holder, remaining_ms - RESTART_COSTS_MS, clock_now_us());
@@ -156,6 +185,7 @@ void board_lease_init(struct board *board, const struct board_options *options)
     struct board_lease *keeping = &board->lease;
     lease_init(&keeping->lease, &lease_owner, board, options->lease_grace_ms, options->require_lease);
     keeping->timer = loop_timer_new(board->loop, on_timer, board);
+    keeping->retry = loop_timer_new(board->loop, on_retry, board);
     if (options->state_dir != NULL) {
         keeping->directory = state_dir_path(options->state_dir, options->name, options->address.text);
         load(board);
@@ -166,11 +196,12 @@ void board_lease_init(struct board *board, const struct board_options *options)
 void board_lease_fini(struct board *board)
 {
     struct board_lease *keeping = &board->lease;
-    if (keeping->lease.state != LEASE_FREE) {
+    if (keeping->lease.state != LEASE_FREE || keeping->stale) {
         save(board); /* with the time that is left now */
     }
     lease_fini(&keeping->lease);
     loop_timer_free(keeping->timer);
+    loop_timer_free(keeping->retry);
     free(keeping->directory);
 }
 
@@ -190,6 +221,23 @@ void board_lease_accept(struct op *op)
 bool board_lease_may_begin(const struct op *op)
 {
     return lease_may_begin(&op->board->lease.lease, &op->change->change);
+}
+
+void board_lease_began(struct op *op)
+{
+    lease_change_begin(&op->board->lease.lease, &op->change->change);
+}
+
+/* Somebody may get the lease now; not from here, for this may be the middle of anything. */
+void board_lease_pass_over(struct board *board, struct sched_queue *queue)
+{
+    list_for_each (node, &queue->ops) {
+        struct op *op = list_entry(node, struct op, queue_node);
+        if (op->change != NULL && !op->change->change.passed_over && op->state == OP_QUEUED) {
+            lease_change_pass_over(&board->lease.lease, &op->change->change);
+            loop_timer_set(board->lease.timer, 0);
+        }
+    }
 }
 
 /* Others may be told now; not from here, for this may be the middle of anything. */

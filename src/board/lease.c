@@ -90,7 +90,8 @@ static void attach(struct lease *lease, const void *connection)
 static bool others_change(const struct lease *lease, const void *connection)
 {
     list_for_each (node, &lease->changes) {
-        if (list_entry(node, const struct lease_change, node)->connection != connection) {
+        const struct lease_change *change = list_entry(node, const struct lease_change, node);
+        if (change->connection != connection && !change->passed_over) {
             return true;
         }
     }
@@ -105,8 +106,11 @@ static void become_holder(struct lease *lease, const struct lease_waiter *waiter
     lease_digest(waiter->id, holder->digest);
     lease->own_changes = 0;
     list_for_each (node, &lease->changes) {
-        list_entry(node, struct lease_change, node)->number = holder->number;
-        lease->own_changes++;
+        struct lease_change *change = list_entry(node, struct lease_change, node);
+        if (change->connection == holder->terms.connection) {
+            change->number = holder->number;
+            lease->own_changes += !change->passed_over;
+        }
     }
     set_state(lease, LEASE_HELD);
     attach(lease, holder->terms.connection);
@@ -370,10 +374,40 @@ void lease_change_accept(struct lease *lease, struct lease_change *change)
     lease->own_changes += is_own(lease, change);
 }
 
+void lease_change_pass_over(struct lease *lease, struct lease_change *change)
+{
+    if (!change->passed_over) {
+        lease->own_changes -= is_own(lease, change);
+        change->passed_over = true;
+    }
+}
+
+void lease_change_begin(struct lease *lease, struct lease_change *change)
+{
+    if (change->passed_over) {
+        lease->own_changes += is_own(lease, change);
+        change->passed_over = false;
+    }
+}
+
 void lease_change_end(struct lease *lease, struct lease_change *change)
 {
     list_remove(&change->node);
-    lease->own_changes -= is_own(lease, change);
+    lease->own_changes -= is_own(lease, change) && !change->passed_over;
+}
+
+bool lease_is_held_up(const struct lease *lease)
+{
+    switch (lease->state) {
+    case LEASE_FREE:
+        return lease->waiting > 0;
+    case LEASE_HELD:
+    case LEASE_ABSENT:
+        return false;
+    case LEASE_OVERDUE:
+        return true;
+    }
+    return false;
 }
 
 bool lease_may_begin(const struct lease *lease, const struct lease_change *change)

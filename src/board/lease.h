@@ -12,7 +12,8 @@
  *                                                    +--- renewed ---> HELD
  *
  * Whoever is at the head of the queue is promised the lease: from then on no change of others is accepted,
- * and those that were accepted before end first.
+ * and those that were accepted before end first; but for those that their own client keeps from beginning,
+ * which are passed over: they come behind the leases.
  */
 #ifndef OCDMUX_BOARD_LEASE_H
 #define OCDMUX_BOARD_LEASE_H
@@ -105,7 +106,8 @@ struct lease_owner {
 struct lease_change {
     struct list node;
     const void *connection;
-    uint64_t number; /* of the lease that it was accepted under; 0: none */
+    uint64_t number;  /* of the lease that it was accepted under; 0: none */
+    bool passed_over; /* it has not begun, and nobody waits for it */
 };
 
 struct lease {
@@ -121,7 +123,7 @@ struct lease {
     struct list waiters;
     size_t waiting;
     struct list changes;
-    size_t own_changes; /* those under the lease that is held */
+    size_t own_changes; /* those under the lease that is held, but for the ones passed over */
     uint64_t last_number;
     uint64_t now_us;
     bool settling;
@@ -159,8 +161,15 @@ enum lease_verdict lease_admit(struct lease *lease, const void *connection, cons
                                uint64_t now_us, uint64_t *ret_number);
 /* An admitted change is accepted, with `connection` and `number` set; the caller's memory until it ends. */
 void lease_change_accept(struct lease *lease, struct lease_change *change);
+/* It cannot begin for now, and that is its client's doing: until it does nobody waits for it. lease_tick() is
+ * due. */
+void lease_change_pass_over(struct lease *lease, struct lease_change *change);
+/* It begins, as lease_may_begin() allowed. */
+void lease_change_begin(struct lease *lease, struct lease_change *change);
 /* Calls nobody back; lease_tick() is due behind it, where something can be. */
 void lease_change_end(struct lease *lease, struct lease_change *change);
+/* Whether changes that were accepted are all that somebody waits for: for the lease, or for its end. */
+bool lease_is_held_up(const struct lease *lease);
 /* Never false for a change that was admitted, nor true for one that nobody admitted. */
 bool lease_may_begin(const struct lease *lease, const struct lease_change *change);
 

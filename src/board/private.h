@@ -10,6 +10,8 @@ struct board_lease {
     struct lease lease;
     struct loop_timer *timer;
     char *directory; /* of its file; NULL: it is not kept */
+    bool stale;      /* the file does not say what it should: it is tried again */
+    struct loop_timer *retry;
 };
 
 struct board {
@@ -57,6 +59,10 @@ void board_lease_fini(struct board *board);
 /* The operation is submitted, may begin, and has ended; the last frees what the first made. */
 void board_lease_accept(struct op *op);
 bool board_lease_may_begin(const struct op *op);
+void board_lease_began(struct op *op);
+/* The head of the queue waits for its own client to take what it read: no lease waits for the changes behind
+ * it. */
+void board_lease_pass_over(struct board *board, struct sched_queue *queue);
 void board_lease_ended(struct op *op);
 
 /* ends.c */

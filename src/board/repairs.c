@@ -195,16 +195,19 @@ static bool find_record(void *context, const struct ocd_bank *bank, uint64_t sec
     if (repair == NULL) {
         return false;
     }
+    errno = 0;
     int directory = state_dir_open(repairs->directory);
     bool ok = directory >= 0 && !repair->broken && read_record(directory, repair->file, &head, ret_record);
+    int reason = errno;
     if (directory >= 0) {
         close(directory);
     }
     if (!ok) {
-        err_set(err, ERR_STAGE_ERROR,
-                "what the sector at 0x%08" PRIx64
-                " held cannot be read from %s/%s: mend that file, or remove it to give the bytes up",
-                bank->base + sector_offset, repairs->directory, repair->file);
+        /* What may pass by itself is no reason to give anything up. */
+        bool may_pass = reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == EIO;
+        err_set(err, ERR_STAGE_ERROR, "what the sector at 0x%08" PRIx64 " held cannot be read from %s/%s: %s",
+                bank->base + sector_offset, repairs->directory, repair->file,
+                may_pass ? strerror(reason) : "mend that file, or remove it to give the bytes up");
         err_add_text(err, "path", repair->file);
     }
     return ok;

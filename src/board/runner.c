@@ -15,6 +15,7 @@ static void begin(struct op *op)
     op->begun_change = board->change_count;
     op->last_change = board->change_count;
     if (op->class->changes) {
+        board_lease_began(op);
         board->changer = op;
         board->changers_queued--;
         board->changer_waits = false;

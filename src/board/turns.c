@@ -16,6 +16,7 @@ static bool may_begin(struct board *board, const struct op *op)
 struct pick {
     struct board *board;
     enum board_pass pass;
+    bool held_up; /* changes keep somebody from getting the lease: then the pass is BOARD_PASS_ALL */
 };
 
 /* A begun operation that others may have to wait for is not kept behind them. */
@@ -56,16 +57,23 @@ static bool may_run(void *context, struct op *op)
     }
     if (!client_lets_run(pick, op)) {
         let_go(pick->board, op);
+        if (pick->held_up) {
+            board_lease_pass_over(pick->board, op->queue);
+        }
         return false;
     }
     return op->state != OP_QUEUED || may_begin(pick->board, op);
 }
 
+/* Clients that have gone come behind the others, but not with changes that the next holder of the lease waits
+ * for: as long as others read they would never end, and nobody could change the board. */
 static struct op *pick_op(struct board *board)
 {
-    struct pick pick = {.board = board, .pass = BOARD_PASS_OPEN};
+    bool held_up = lease_is_held_up(&board->lease.lease);
+    struct pick pick = {
+        .board = board, .pass = held_up ? BOARD_PASS_ALL : BOARD_PASS_OPEN, .held_up = held_up};
     struct op *op = sched_pick(&board->sched, may_run, &pick);
-    if (op == NULL && board->sched.count > 0) {
+    if (op == NULL && !held_up && board->sched.count > 0) {
         pick.pass = BOARD_PASS_ALL;
         op = sched_pick(&board->sched, may_run, &pick);
     }

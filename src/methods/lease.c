@@ -142,6 +142,7 @@ bool method_lease_renew(struct request *request, struct params_lease_renew *para
 {
     struct board *board = NULL;
     if (!request_find_board(request, params->board.text, &board, err) ||
+        !request_check_lease(request, board, params->lease.text, err) ||
         !board_lease_renew(board, request->client, params->lease.text, params->ttl_ms, err)) {
         return false;
     }
@@ -154,6 +155,7 @@ bool method_lease_release(struct request *request, struct params_lease_release *
 {
     struct board *board = NULL;
     if (!request_find_board(request, params->board.text, &board, err) ||
+        !request_check_lease(request, board, params->lease.text, err) ||
         !board_lease_release(board, request->client, params->lease.text, err)) {
         return false;
     }
@@ -165,7 +167,8 @@ bool method_lease_release(struct request *request, struct params_lease_release *
 bool method_lease_status(struct request *request, struct params_lease_status *params, struct err *err)
 {
     struct board *board = NULL;
-    if (!request_find_board(request, params->board.text, &board, err)) {
+    if (!request_find_board(request, params->board.text, &board, err) ||
+        !request_check_lease(request, board, params->lease.text, err)) {
         return false;
     }
     const struct lease *lease = board_lease(board);

@@ -32,13 +32,20 @@ static void write_limits(const struct config_limits *limits, struct json_writer 
 
 static void write_features(const struct client *client, struct json_writer *json)
 {
+    static const char *const always[] = {
+        "memory", "flash", "target", "register", "breakpoint", "stage",         "operations",
+        "events", "lease", "step",   "wait",     "load_image", "write_changed",
+    };
     json_open_array(json, "features");
-    json_text(json, NULL, "memory");
-    json_text(json, NULL, "flash");
-    json_text(json, NULL, "target");
-    json_text(json, NULL, "events");
-    json_text(json, NULL, "operations");
-    json_text(json, NULL, "stage");
+    for (size_t i = 0; i < sizeof always / sizeof always[0]; i++) {
+        json_text(json, NULL, always[i]);
+    }
+    if (client->server->config->identities.token_count > 0) {
+        json_text(json, NULL, "token");
+    }
+    if (client->server->tls != NULL) {
+        json_text(json, NULL, "tls");
+    }
     if (client->server->config->image_root_count > 0) {
         json_text(json, NULL, "image_from_path");
     }

@@ -11,6 +11,8 @@
 #define KEEP_IDLE_S 60
 #define KEEP_INTERVAL_S 15
 #define KEEP_COUNT 4
+/* So is a client that does not take what was sent: while there is some of it, the kernel does not probe. */
+#define UNTAKEN_LIMIT_MS 120000
 
 #define HOST_SIZE 80
 #define PORT_SIZE 8
@@ -70,6 +72,14 @@ void socket_tune(int fd)
         set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
         set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
         set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT);
+    }
+}
+
+void socket_tune_accepted(int fd)
+{
+    socket_tune(fd);
+    if (is_tcp(fd)) {
+        set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, UNTAKEN_LIMIT_MS);
     }
 }
 

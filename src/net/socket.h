@@ -21,6 +21,9 @@ void socket_peer_text(int fd, char text[SOCKET_TEXT_SIZE]);
 /* Sets TCP_NODELAY, and probes that find out within two minutes that the other machine is gone; does nothing
  * to a socket that is not TCP. */
 void socket_tune(int fd);
+/* The same for a client's socket, which is also given up when it takes nothing of what was sent for two
+ * minutes. */
+void socket_tune_accepted(int fd);
 
 /*
  * Whether a TCP socket is connected to itself. Connecting to a port of the local host that nobody listens on

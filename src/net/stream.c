@@ -553,7 +553,7 @@ struct net_stream *net_stream_accept(struct loop *loop, int fd, const struct net
                                      void *context, size_t max_line)
 {
     struct net_stream *stream = new_stream(loop, fd, STREAM_OPEN, handler, context, max_line, NULL);
-    socket_tune(fd);
+    socket_tune_accepted(fd);
     socket_peer_text(fd, stream->peer);
     enable(stream, EV_READ); /* for writing it is from the start */
     return stream;
@@ -565,10 +565,10 @@ struct net_stream *net_stream_accept_tls(struct loop *loop, int fd, struct net_t
 {
     struct net_stream *stream =
         new_stream(loop, fd, STREAM_CONNECTING, handler, context, max_line, tls_session_new(tls));
-    socket_tune(fd);
+    socket_tune_accepted(fd);
     socket_peer_text(fd, stream->peer);
     stream->handshake = loop_timer_new(loop, on_handshake_limit, stream);
-    loop_timer_set(stream->handshake, NET_TLS_HANDSHAKE_MS);
+    loop_timer_set(stream->handshake, tls_session_limit_ms(tls));
     return stream;
 }
 
@@ -656,6 +656,11 @@ void net_stream_set_low_water(struct net_stream *stream, size_t bytes)
     stream->low_water = bytes;
     bufferevent_setwatermark(stream->events, EV_WRITE, bytes, 0);
     note_pending(stream);
+}
+
+void net_stream_set_max_line(struct net_stream *stream, size_t max_line)
+{
+    stream->cutter.max_line = max_line;
 }
 
 void net_stream_pause(struct net_stream *stream)

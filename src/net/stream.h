@@ -45,10 +45,10 @@ struct net_stream *net_stream_accept(struct loop *loop, int fd, const struct net
                                      void *context, size_t max_line);
 
 /*
- * The same with TLS: the handshake comes first, and ends in `connected`, or in `failed` after
- * NET_TLS_HANDSHAKE_MS at the latest. The peer's close_notify is its `eof`, and writing goes on behind it; a
- * connection that ends without one has `failed`, for nobody knows what was cut off. A close after everything
- * was sent sends close_notify.
+ * The same with TLS: the handshake comes first, and ends in `connected`, or in `failed` after the
+ * time of its `handshake_ms` at the latest. The peer's close_notify is its `eof`, and writing goes on behind
+ * it; a connection that ends without one has `failed`, for nobody knows what was cut off. A close after
+ * everything was sent sends close_notify.
  */
 struct net_stream *net_stream_accept_tls(struct loop *loop, int fd, struct net_tls *tls,
                                          const struct net_stream_handler *handler, void *context,
@@ -77,6 +77,8 @@ uint64_t net_stream_sent(const struct net_stream *stream);
 /* Bytes received since the start. */
 uint64_t net_stream_received(const struct net_stream *stream);
 void net_stream_set_low_water(struct net_stream *stream, size_t bytes);
+/* Of lines that are not complete yet. */
+void net_stream_set_max_line(struct net_stream *stream, size_t max_line);
 
 /* While paused no line or bytes are delivered, `eof` is held back too, and at most one buffer's worth (64 KiB
  * more than what a line in progress holds) is taken from the socket. Resuming delivers what was held from the

@@ -137,6 +137,11 @@ void net_tls_free(struct net_tls *tls)
     free(tls);
 }
 
+uint64_t tls_session_limit_ms(const struct net_tls *tls)
+{
+    return tls->options.handshake_ms;
+}
+
 struct ssl_st *tls_session_new(struct net_tls *tls)
 {
     SSL *ssl = SSL_new(tls->context);

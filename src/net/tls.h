@@ -10,8 +10,6 @@
 
 #include "base/err.h"
 
-/* A handshake that takes longer ends the connection. */
-#define NET_TLS_HANDSHAKE_MS 10000u
 #define NET_TLS_FINGERPRINT_SIZE 65
 
 struct net_tls;
@@ -21,6 +19,7 @@ struct net_tls_options {
     const char *key;         /* PEM file, without a pass phrase */
     const char *client_ca;   /* PEM file: who may sign clients' certificates; NULL: none is asked for */
     bool client_required;    /* a client without a certificate is refused in the handshake */
+    uint64_t handshake_ms;   /* a handshake that takes longer ends the connection */
 };
 
 /* What a client's certificate says, verified by the authorities of `client_ca`. */

@@ -9,6 +9,8 @@
 
 struct ssl_st;
 
+/* A handshake's limit. */
+uint64_t tls_session_limit_ms(const struct net_tls *tls);
 /* The server's side of a connection to be; ended by tls_session_free(). */
 struct ssl_st *tls_session_new(struct net_tls *tls);
 void tls_session_free(struct ssl_st *ssl);

@@ -360,7 +360,7 @@ static void handshake_reply(struct ocd_link *link, const struct ocd_reply *reply
 static void start_handshake(struct ocd_link *link)
 {
     link->step = STEP_VERSION;
-    set_timer(link, HANDSHAKE_LIMIT_MS);
+    set_timer(link, link->limit_ms < HANDSHAKE_LIMIT_MS ? link->limit_ms : HANDSHAKE_LIMIT_MS);
     set_state(link, OCD_LINK_HANDSHAKE, NULL);
     handshake_send(link);
 }

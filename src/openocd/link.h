@@ -48,7 +48,8 @@ struct ocd_link_options {
     const char *stage_dir;     /* on OpenOCD's host; NULL: the first of /dev/shm, /tmp that works */
     struct private_dir *share; /* of the daemon's; the handshake finds out whether OpenOCD sees it too. NULL:
                                 * there is none. Must outlive the link */
-    uint32_t limit_ms;         /* the longest that a command may take, unless it asks for more */
+    uint32_t limit_ms; /* the longest that a command may take, unless it asks for more; a handshake has ten
+                          seconds if this is more */
 };
 
 struct ocd_link_counters {

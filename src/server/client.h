@@ -42,6 +42,7 @@ struct client {
     struct list requests;           /* struct request that are not answered yet */
     size_t in_flight;
     size_t queued_bytes; /* held by those requests */
+    size_t max_line;     /* bytes of a line, as long as its role is what it is */
     bool first_line_seen;
     bool reading_paused;
     struct loop_timer *slow_timer; /* runs while the output stands above its bound */

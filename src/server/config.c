@@ -32,6 +32,7 @@ void config_init(struct config *config)
         .max_inline_bytes = 4u * 1024u * 1024u,
         .max_clients = 4096,
         .slow_reader_ms = 30000,
+        .login_ms = 10000,
         .max_stage_bytes = 256u * 1024u * 1024u,
         .max_total_stage_bytes = 1024u * 1024u * 1024u,
         .max_stages = 256,
@@ -238,13 +239,21 @@ static bool take_listeners(struct config *config, struct json_span root, const c
 
 static bool take_limits(struct config *config, struct json_span root, const char *path, struct err *err)
 {
-    static const char *const members[] = {"max_line_bytes",   "max_in_flight",
-                                          "max_queued_bytes", "max_total_queued_bytes",
-                                          "max_output_bytes", "max_inline_bytes",
-                                          "max_clients",      "slow_reader_ms",
-                                          "max_stage_bytes",  "max_total_stage_bytes",
-                                          "max_stages",       "stage_expiry_ms",
-                                          "max_image_bytes",  NULL};
+    static const char *const members[] = {"max_line_bytes",
+                                          "max_in_flight",
+                                          "max_queued_bytes",
+                                          "max_total_queued_bytes",
+                                          "max_output_bytes",
+                                          "max_inline_bytes",
+                                          "max_clients",
+                                          "slow_reader_ms",
+                                          "max_stage_bytes",
+                                          "max_total_stage_bytes",
+                                          "max_stages",
+                                          "stage_expiry_ms",
+                                          "max_image_bytes",
+                                          "login_ms",
+                                          NULL};
     struct config_limits *limits = &config->limits;
     struct config_number numbers[] = {
         {"max_line_bytes", &limits->max_line_bytes, 1024, 64u << 20},
@@ -255,6 +264,7 @@ static bool take_limits(struct config *config, struct json_span root, const char
         {"max_inline_bytes", &limits->max_inline_bytes, 1, 16u << 20},
         {"max_clients", &limits->max_clients, 1, 100000},
         {"slow_reader_ms", &limits->slow_reader_ms, 100, 3600000},
+        {"login_ms", &limits->login_ms, 100, 600000},
         {"max_stage_bytes", &limits->max_stage_bytes, 1, 1ull << 40},
         {"max_total_stage_bytes", &limits->max_total_stage_bytes, 1, 1ull << 40},
         {"max_stages", &limits->max_stages, 1, 10000},

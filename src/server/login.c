@@ -25,6 +25,11 @@ static void set_identity(struct client *client, const struct config_grant *grant
     client->identity = xstrdup(name);
     client->grant = grant;
     client->role = grant->highest;
+    client->max_line = client->server->config->limits.max_line_bytes;
+    if (client->role == RPC_ROLE_NONE && client->max_line > LOGIN_MAX_LINE) {
+        client->max_line = LOGIN_MAX_LINE;
+    }
+    net_stream_set_max_line(client->stream, client->max_line);
     log_debug("client %s: %s by %s", client->peer, client->identity, how);
     if (grant != &client->server->config->identities.anonymous) {
         audit_login(client->server->audit, client, how);
@@ -34,7 +39,7 @@ static void set_identity(struct client *client, const struct config_grant *grant
         client->login_timer = NULL;
     } else if (client->login_timer == NULL) {
         client->login_timer = loop_timer_new(client->server->loop, on_login_limit, client);
-        loop_timer_set(client->login_timer, LOGIN_LIMIT_MS);
+        loop_timer_set(client->login_timer, client->server->config->limits.login_ms);
     }
 }
 

@@ -7,8 +7,9 @@
 
 #include "server/request.h"
 
-/* Who may do nothing before he has said who he is has so long to do it. */
-#define LOGIN_LIMIT_MS 10000u
+/* Bytes of a line of somebody without any role: he has no use for more, and there may be thousands like him.
+ */
+#define LOGIN_MAX_LINE 16384u
 /* A connection that has given so many wrong tokens is closed behind the last answer. */
 #define LOGIN_MAX_WRONG 5u
 

@@ -483,6 +483,22 @@ bool request_find_board(struct request *request, const char *name, struct board 
     return true;
 }
 
+bool request_check_lease(const struct request *request, const struct board *board, const char *id,
+                         struct err *err)
+{
+    const struct client *client = request->client;
+    const struct lease *lease = board_lease(board);
+    const char *holder = lease->holder.terms.identity;
+    if (id == NULL || !lease_is_held_by(lease, NULL, id) || strcmp(holder, client->identity) == 0 ||
+        client_role(client, board) >= RPC_ROLE_ADMIN) {
+        return true;
+    }
+    err_set(err, ERR_FORBIDDEN, "the lease is one of %s: %s can name it only as an admin of the board",
+            holder, client->identity);
+    err_add_text(err, "role", identity_role_word(RPC_ROLE_ADMIN));
+    return false;
+}
+
 static bool take_common(struct request *request, struct rpc_common *common, struct err *err)
 {
     request->timeout_ms = common->timeout_ms != 0 ? common->timeout_ms : request->method->default_timeout_ms;
@@ -491,6 +507,7 @@ static bool take_common(struct request *request, struct rpc_common *common, stru
     request->target = common->target.text != NULL ? common->target.text : xstrdup("");
     common->target.text = NULL;
     return request_find_board(request, common->board.text, &request->board, err) &&
+           request_check_lease(request, request->board, common->lease.text, err) &&
            board_lease_admit(request->board, request->client, common->lease.text, request->method->changes,
                              &request->lease_number, err);
 }
@@ -675,7 +692,7 @@ void request_take_line(struct client *client, const char *line, size_t length)
 void request_line_too_long(struct client *client)
 {
     struct err err;
-    uint64_t limit = client->server->config->limits.max_line_bytes;
+    uint64_t limit = client->max_line;
     err_set(&err, ERR_LINE_TOO_LONG, "a line longer than %llu bytes was skipped", (unsigned long long)limit);
     err_add_integer(&err, "maximum", limit);
     client->server->counters.lines_refused++;

@@ -64,6 +64,11 @@ void request_line_too_long(struct client *client);
 bool request_find_board(struct request *request, const char *name, struct board **ret_board, struct err *err)
     __attribute__((warn_unused_result));
 
+/* Whether the client may name the lease with this `id`, which may be NULL or that of no lease: its own
+ * identity's, or anybody's for an admin of the board. Fails with forbidden. */
+bool request_check_lease(const struct request *request, const struct board *board, const char *id,
+                         struct err *err) __attribute__((warn_unused_result));
+
 /* For handlers: counts bytes that were not in the line, and are about to be allocated, as held by the request
  * until it ends. limit_exceeded if all requests together would hold too many. */
 bool request_load(struct request *request, size_t bytes, struct err *err) __attribute__((warn_unused_result));

@@ -175,7 +175,8 @@ static bool make_tls(struct server *server, struct err *err)
     struct net_tls_options options = {.certificate = tls->certificate,
                                       .key = tls->key,
                                       .client_ca = tls->client_ca,
-                                      .client_required = tls->client_required};
+                                      .client_required = tls->client_required,
+                                      .handshake_ms = server->config->limits.login_ms};
     return tls->certificate == NULL || net_tls_new(&server->tls, &options, err);
 }
 

@@ -21,6 +21,11 @@ from rig import Rig  # noqa: E402
 VALIDATOR = Validator(PROTOCOL)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The marks of this folder."""
+    config.addinivalue_line("markers", "both: run on the plain build too, beside the one with sanitizers; with a reason")
+
+
 @pytest.fixture
 def make_rig(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
     """Starts rigs of the test's own; all end with it."""

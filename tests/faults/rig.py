@@ -46,12 +46,13 @@ class Rig:
         extra: Optional[Dict[str, Any]] = None,
         flags: Sequence[str] = (),
         wait: bool = True,
+        require_lease: Sequence[int] = (),
     ) -> None:
         """`share_dir`: files go over the link ("none"), or under this directory, which the mock sees too.
 
         `openocd`: ports of something else than mocks, one for each board. `extra`: further members of the configuration, `flags`: of
         the command line.
-        `wait`: until every link is idle."""
+        `wait`: until every link is idle. `require_lease`: boards that are changed under a lease only."""
         self.validator = validator
         self.clients: List[Client] = []
         self.mocks: List[MockControl] = []
@@ -67,6 +68,8 @@ class Rig:
                 board: Dict[str, Any] = {"name": f"b{i}", "openocd": f"127.0.0.1:{port}"}
                 if link_limit_ms is not None:
                     board["link_limit_ms"] = link_limit_ms
+                if i in require_lease:
+                    board["require_lease"] = True
                 if stage_dir is not None:
                     board["stage_dir"] = stage_dir
                 config["boards"].append(board)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Callable
 
+import pytest
+
 from harness.waiting import wait_until
 from rig import LONG_MS, RAM, Rig
+
+pytestmark = pytest.mark.both  # short, and a look at several boards
 
 
 def test_board_that_stalls_does_not_delay_the_other(make_rig: Callable[..., Rig]) -> None:

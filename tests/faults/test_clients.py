@@ -15,6 +15,8 @@ from harness.client import Client
 from harness.waiting import wait_until
 from rig import FLASH, KIB, LONG_MS, RAM, Rig
 
+pytestmark = pytest.mark.both  # looks at memory, of which ASan says nothing
+
 
 def raw(rig: Rig) -> socket.socket:
     """A bare connection to the daemon."""
@@ -65,6 +67,28 @@ def test_half_closed_client_waits_for_open_ones(rig: Rig) -> None:
     assert [gone.result(call)["values"] for call in early] == [[0]] * 3
     order = [script for script in rig.mock.scripts() if "32 1" in script]
     assert [word in script for word, script in zip(["0x200002"] * 3 + ["0x200001"] * 3, order)] == [True] * 6
+
+
+def test_half_closed_clients_change_does_not_keep_the_lease_from_others(rig: Rig) -> None:
+    """Readers without end would else keep the change from ending, and so the lease from being granted."""
+    rig.hold()
+    gone, next_one, reader = rig.client(), rig.client(), rig.client()
+    gone.send("memory.read_u32", address=RAM + 0x100, timeout_ms=LONG_MS)
+    change = gone.send("memory.write_u32", address=RAM + 0x100, values=7, timeout_ms=LONG_MS)
+    rig.wait_queued(3)
+    lease = next_one.send("lease.acquire", wait_ms=LONG_MS)
+    wait_until(lambda: rig.status()["lease_queue"], "the one who waits")
+    gone.half_close()
+    reads = [reader.send("memory.read_u32", address=RAM + 0x200, timeout_ms=LONG_MS) for _ in range(50)]
+    rig.wait_queued(53)
+    rig.mock.release()
+    assert gone.result(change)["count"] == 1
+    assert next_one.result(lease)["lease"]
+    assert [reader.result(call)["values"] for call in reads] == [[0]] * 50
+    order = ["write_memory 0x20000100" in script for script in rig.mock.scripts()
+        if "memory 0x200001" in script or "memory 0x200002" in script]
+    assert order.index(True) < 10, order
+    next_one.call("lease.release")
 
 
 def test_half_closed_client_has_two_seconds_of_link_time(rig: Rig) -> None:
@@ -233,6 +257,25 @@ def test_reader_that_is_slow_but_reads_is_not_closed(make_rig: Callable[..., Rig
     assert rig.status()["queued"] > 0
     assert not any("does not read" in line for line in rig.daemon.log)
     connection.close()
+
+
+def test_slow_readers_change_does_not_keep_the_lease_from_others(make_rig: Callable[..., Rig]) -> None:
+    """It stands behind reads that nobody takes: the lease is granted, and the change comes when that has ended."""
+    rig = make_rig(limits={"max_output_bytes": 64 * KIB}, mock_flags=["--flash-size", str(512 * KIB)])
+    slow, other = rig.client(receive_buffer=4096), rig.client()
+    calls = [slow.send("memory.read_bytes", address=FLASH, size=512 * KIB, stream=True, timeout_ms=LONG_MS,
+                       encoding="hex") for _ in range(10)]
+    change = slow.send("memory.write_u32", address=RAM, values=7, timeout_ms=LONG_MS)
+    wait_until(lambda: rig.status()["queued"] > 0 and rig.status()["link"] == "idle", "the stream to pause")
+    lease = other.call("lease.acquire", wait_ms=LONG_MS)["lease"]
+    assert other.call("memory.write_u32", address=RAM, values=[1])["count"] == 1
+    for call in calls:
+        assert slow.result(call)["size"] == 512 * KIB
+    assert slow.call("board.list")["boards"] and not slow.has_replies
+    assert other.call("memory.read_u32", address=RAM)["values"] == [1]
+    other.call("lease.release", lease=lease)
+    assert slow.result(change)["count"] == 1
+    assert other.call("memory.read_u32", address=RAM)["values"] == [7]
 
 
 def test_slow_readers_immediate_requests_do_not_pile_up(make_rig: Callable[..., Rig]) -> None:

@@ -12,6 +12,8 @@ from harness.client import Client
 from harness.waiting import wait_until
 from rig import FLASH, KIB, LONG_MS, RAM, Rig
 
+pytestmark = pytest.mark.both  # where the link is lost differs with the build
+
 # Ways to lose the link while one command is in flight. Behind "after" the reply has come.
 LOSSES: Dict[str, Dict[str, Any]] = {
     "command": {"action": "drop", "when": "command"},

@@ -23,7 +23,7 @@ REFUSALS = ("forbidden", "unauthenticated")
 
 def takes_board(method: Dict[str, Any]) -> bool:
     """Whether a call names the board that it is about."""
-    own = any(param.get("name") == "board" for param in method["params"])
+    own = any(param.get("name", param.get("$ref", "").rpartition("/")[2]) == "board" for param in method["params"])
     return bool(method.get("x-board")) or own
 
 
@@ -33,7 +33,7 @@ def parameters(method: Dict[str, Any]) -> Dict[str, Any]:
     if takes_board(method):
         result["board"] = "b0"
     if method.get("x-board"):
-        result["timeout_ms"] = 5000
+        result["timeout_ms"] = 500
     return result
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 from typing import Any, Callable, List, Tuple
 
+import pytest
+
 from harness.waiting import wait_until
 from rig import FLASH, KIB, LONG_MS, RAM, Rig
+
+pytestmark = pytest.mark.both  # whose turn it is depends on how fast the pieces are
 
 
 def places(rig: Rig, *words: str) -> List[int]:

@@ -26,6 +26,11 @@ from harness.stack import KIB, Stack, make_image  # noqa: E402
 VALIDATOR = Validator(PROTOCOL)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The marks of this folder."""
+    config.addinivalue_line("markers", "both: run on the plain build too, beside the one with sanitizers; with a reason")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_processor() -> Iterator[None]:
     """Board, OpenOCD and daemon take turns on every scan: waking another processor for each turn costs more than twice

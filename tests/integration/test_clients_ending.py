@@ -13,6 +13,8 @@ from harness.processes import Daemon
 from harness.stack import FLASH_BASE, KIB, RAM_BASE, Stack
 from harness.waiting import wait_until
 
+pytestmark = pytest.mark.both  # who is faster, client or daemon, differs with the build
+
 
 def clients(client: Client) -> int:
     """How many are connected."""

@@ -228,6 +228,7 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
         ('{"boards": [%B%], "limits": {"max_clients": 0}}', "limits.max_clients"),
         ('{"boards": [%B%], "limits": {"slow_reader_ms": 99}}', "limits.slow_reader_ms"),
         ('{"boards": [%B%], "limits": {"slow_reader_ms": null}}', "limits.slow_reader_ms"),
+        ('{"boards": [%B%], "limits": {"login_ms": 99}}', "limits.login_ms"),
     ],
 )
 def test_bad_members(tmp_path: Path, text: str, member: str) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 from typing import List
 
+import pytest
+
 from harness.client import Client
 from harness.gate import Gate, wait_queued
 from harness.stack import FLASH_BASE, KIB, RAM_BASE, Stack
+
+pytestmark = pytest.mark.both  # a thousand clients at the speed that users get
 
 
 def test_words_between_the_pieces_of_a_dump(gate: Gate, stack: Stack, flash_content: bytes) -> None:

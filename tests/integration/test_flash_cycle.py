@@ -19,6 +19,8 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "image"))
 
 from image_files import Section, assembly, convert, pattern, run, uf2  # noqa: E402
 
+pytestmark = pytest.mark.both  # every format is written once with the build that users run
+
 SIZE = 16 * KIB
 FORMATS = ("bin", "ihex", "srec", "elf", "uf2")
 Place = Tuple[int, int]

@@ -47,7 +47,8 @@ def test_a_token_is_an_identity(guarded: Callable[..., Any], connect: Callable[.
     daemon, alice, bob = guarded({"identity": "alice"}, {"identity": "bob@ci", "role": "admin"})
     client = connect(daemon)
     assert client.call("server.hello", token=alice, client="first")["identity"] == "alice"
-    assert client.call("server.hello")["role"] == "user"
+    hello = client.call("server.hello")
+    assert hello["role"] == "user" and "token" in hello["features"] and "openocd.command" not in hello["features"]
     assert client.call("memory.read_u8", address=FLASH_BASE)["values"]
     assert client.fail("openocd.command", command="version").kind == "forbidden"
     other = connect(daemon)
@@ -67,6 +68,23 @@ def test_without_a_token_nothing_but_hello(guarded: Callable[..., Any], connect:
         assert client.fail(method).kind == "unauthenticated"
     assert client.call("server.hello", token=alice)["boards"] == ["b"]
     assert client.call("board.list")["boards"]
+
+
+def test_whoever_has_no_role_sends_short_lines(guarded: Callable[..., Any], connect: Callable[..., Client]) -> None:
+    """Thousands who are nobody, each with a line that has no end, must not fill the memory."""
+    daemon, alice = guarded({"identity": "alice"})
+    client = connect(daemon)
+    call = json.dumps(client.make_call("server.hello", {"client": "x"}))
+    client.send_text(call.replace(" ", " " * 3000, 1))
+    assert client.reply(1)["result"]["role"] == "none"
+    client.send_bytes(b" " * 20000)
+    error = client.error(None)
+    assert error.kind == "line_too_long" and error.data["maximum"] == 16384
+    client.send_bytes(b"\n")
+    assert client.call("server.hello", token=alice)["role"] == "user"
+    stage = client.call("stage.create", name="large", size=300000)["stage"]
+    client.call("stage.write", stage=stage, offset=0, data="QUJD" * 100000)
+    client.call("stage.delete", stage=stage)
 
 
 def test_the_anonymous_may_keep_a_role(guarded: Callable[..., Any], connect: Callable[..., Client]) -> None:
@@ -157,7 +175,7 @@ def test_leaving_during_the_delay(guarded: Callable[..., Any], connect: Callable
 
 
 def test_who_never_says_who_it_is_is_closed(guarded: Callable[..., Any], connect: Callable[..., Client]) -> None:
-    daemon, alice = guarded({"identity": "alice"})
+    daemon, alice = guarded({"identity": "alice"}, limits={"login_ms": 2000})
     client = connect(daemon)
     known = connect(daemon)
     known.call("server.hello", token=alice)

@@ -17,6 +17,8 @@ from harness.stack import FLASH_BASE, KIB, RAM_BASE, Stack, make_image
 from harness.waiting import wait_until
 from protocol_check import Validator
 
+pytestmark = pytest.mark.both  # its timers run beside changes of a fast daemon
+
 METHODS = json.loads(PROTOCOL.read_text(encoding="utf-8"))["methods"]
 CHANGING = [method["name"] for method in METHODS if method.get("x-changes")]
 READING = [method["name"] for method in METHODS if method.get("x-board") and not method.get("x-changes")]

@@ -11,6 +11,8 @@ import pytest
 from harness.client import Client
 from harness.stack import FLASH_BASE, KIB, RAM_BASE
 
+pytestmark = pytest.mark.both  # bytes of every alignment with the build that users run
+
 RAM_SIZE = 20 * KIB
 
 

@@ -15,6 +15,8 @@ from harness.processes import Daemon
 from harness.stack import FLASH_BASE, KIB, RAM_BASE
 from harness.waiting import wait_until
 
+pytestmark = pytest.mark.both  # slow readers of a fast daemon
+
 SLOW = """{
     "boards": [{"name": "board", "openocd": "127.0.0.1:%PORT%"}],
     "limits": {"max_output_bytes": 4096, "slow_reader_ms": %MS%}

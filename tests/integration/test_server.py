@@ -19,6 +19,8 @@ from harness.processes import Daemon
 from harness.stack import FLASH_BASE, KIB, RAM_BASE, Stack
 from harness.waiting import wait_until
 
+pytestmark = pytest.mark.both  # short, and a look at everything
+
 ROLES = ("observer", "user", "admin")
 
 
@@ -27,7 +29,18 @@ def test_hello(client: Client) -> None:
     assert hello["identity"] == "anonymous" and hello["role"] == "admin" and hello["boards"] == ["board"]
     assert hello["protocol"] == 1 and hello["version"]
     assert hello["limits"]["max_batch"] == 64 and hello["limits"]["max_line_bytes"] == 8 * KIB * KIB
-    assert {"memory", "flash", "openocd.command"} <= set(hello["features"])
+
+
+def test_features_name_what_there_is(client: Client) -> None:
+    """Each word once and told of in the protocol; and one for each namespace of methods that a daemon may lack."""
+    words = client.call("server.hello")["features"]
+    methods = {method["name"]: method for method in json.loads(PROTOCOL.read_text(encoding="utf-8"))["methods"]}
+    told = methods["server.hello"]["description"]
+    assert len(words) == len(set(words)) and all(f"`{word}`" in told for word in words)
+    spaces = {name.partition(".")[0] for name in methods} - {"server", "rpc", "request", "board", "client", "openocd"}
+    assert {space if space != "operation" else "operations" for space in spaces} <= set(words)
+    assert {"step", "wait", "load_image", "write_changed", "openocd.command"} <= set(words)
+    assert not {"tls", "token", "image_from_path"} & set(words)
 
 
 def test_hello_again_renames(client: Client) -> None:

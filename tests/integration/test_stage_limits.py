@@ -16,6 +16,8 @@ from harness.stack import FLASH_BASE, KIB, RAM_BASE, Stack
 from harness.waiting import wait_until
 from stage_kit import begin, clear, config, digest, encode, fetch, files, listed, send, upload
 
+pytestmark = pytest.mark.both  # ten thousand stages, and what they leave in memory
+
 
 @pytest.fixture(name="root")
 def fixture_root(tmp_path: Path) -> Path:

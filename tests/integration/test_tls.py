@@ -21,6 +21,8 @@ from harness.stack import FLASH_BASE
 from harness.tokens import make_token
 from harness.waiting import wait_until
 
+pytestmark = pytest.mark.both  # handshakes and megabytes at the speed that users get
+
 LIMIT_S = 30.0
 
 
@@ -82,6 +84,7 @@ def test_calls_over_tls(start: Callable[..., Daemon], connect: Callable[..., Cli
     daemon = start(tls=lab.tls())
     assert daemon.address.startswith("tls:")
     client = connect(daemon, tls=lab.authority.context())
+    assert "tls" in client.call("server.hello")["features"]
     values = client.call("memory.read_u8", address=FLASH_BASE, count=4)["values"]
     sent = [client.send("memory.read_u8", address=FLASH_BASE + i % 4) for i in range(200)]
     assert [client.result(identifier)["values"][0] for identifier in sent] == values * 50
@@ -183,7 +186,7 @@ def test_garbage_on_the_port(
 
 def test_a_stalled_handshake_ends(start: Callable[..., Daemon], connect: Callable[..., Client], lab: Lab) -> None:
     """Others are served meanwhile."""
-    daemon = start(tls=lab.tls())
+    daemon = start(tls=lab.tls(), limits={"login_ms": 2000})
     with plain(daemon) as silent, plain(daemon) as halfway:
         halfway.sendall(b"\x16\x03\x01\x01\x00")
         client = connect(daemon, tls=lab.authority.context())

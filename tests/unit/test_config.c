@@ -87,6 +87,7 @@ static void test_config_of_one_board_has_defaults_for_the_rest(void **state)
     assert_int_equal(config->limits.max_inline_bytes, 4u << 20);
     assert_int_equal(config->limits.max_clients, 4096);
     assert_int_equal(config->limits.slow_reader_ms, 30000);
+    assert_int_equal(config->limits.login_ms, 10000);
     assert_int_equal(config->limits.max_stage_bytes, 256u << 20);
     assert_int_equal(config->limits.max_total_stage_bytes, 1u << 30);
     assert_int_equal(config->limits.max_stages, 256);
@@ -116,7 +117,8 @@ static void test_config_takes_every_member(void **state)
         "\"anonymous_role\": \"admin\", \"insecure\": true, \"log_level\": \"debug\","
         "\"limits\": {\"max_line_bytes\": 1024, \"max_in_flight\": 10000, \"max_queued_bytes\": 1024,"
         "\"max_output_bytes\": 1024, \"max_inline_bytes\": 1, \"max_clients\": 100000, "
-        "\"slow_reader_ms\": 100, \"max_stage_bytes\": 1, \"max_total_stage_bytes\": 1099511627776, "
+        "\"slow_reader_ms\": 100, \"login_ms\": 600000, \"max_stage_bytes\": 1, \"max_total_stage_bytes\": "
+        "1099511627776, "
         "\"max_stages\": 10000, \"stage_expiry_ms\": 604800000, \"max_image_bytes\": 1073741824}}");
     assert_int_equal(config->board_count, 2);
     assert_string_equal(config->boards[0].stage_dir, "/var/tmp");
@@ -138,6 +140,7 @@ static void test_config_takes_every_member(void **state)
     assert_int_equal(config->limits.max_inline_bytes, 1);
     assert_int_equal(config->limits.max_clients, 100000);
     assert_int_equal(config->limits.slow_reader_ms, 100);
+    assert_int_equal(config->limits.login_ms, 600000);
     assert_int_equal(config->limits.max_stage_bytes, 1);
     assert_int_equal(config->limits.max_total_stage_bytes, 1ull << 40);
     assert_int_equal(config->limits.max_stages, 10000);

@@ -175,8 +175,10 @@ static void test_lease_running_change_keeps_it(void **state)
     assert_int_equal(lease_acquire(lease, &fixture->a, 0, SECOND), LEASE_OK);
     assert_int_equal(lease_admit(lease, &fixture->here, NULL, true, 2 * SECOND, &change.number), LEASE_OK);
     lease_change_accept(lease, &change);
+    assert_false(lease_is_held_up(lease));
     lease_tick(lease, 100 * SECOND);
     assert_int_equal(lease->state, LEASE_OVERDUE);
+    assert_true(lease_is_held_up(lease));
     assert_int_equal(lease_remaining_us(lease, 100 * SECOND), 0);
     assert_int_equal(lease_next_us(lease), 0);
     assert_true(lease_may_begin(lease, &change));
@@ -192,6 +194,23 @@ static void test_lease_running_change_keeps_it(void **state)
     assert_int_equal(lease->state, LEASE_FREE);
     MUST_HAVE_TOLD(fixture, LEASE_EVENT_GRANTED, LEASE_EVENT_OVERDUE, LEASE_EVENT_RENEWED,
                    LEASE_EVENT_OVERDUE, LEASE_EVENT_EXPIRED);
+}
+
+static void test_lease_is_held_up_while_somebody_waits_for_a_change(void **state)
+{
+    struct fixture *fixture = *state;
+    struct lease *lease = &fixture->lease;
+    struct lease_change change = {.connection = &fixture->here};
+    assert_false(lease_is_held_up(lease));
+    assert_int_equal(lease_admit(lease, &fixture->here, NULL, true, SECOND, &change.number), LEASE_OK);
+    lease_change_accept(lease, &change);
+    assert_false(lease_is_held_up(lease));
+    assert_int_equal(lease_acquire(lease, &fixture->b, 60000, SECOND), LEASE_WAITS);
+    assert_true(lease_is_held_up(lease));
+    lease_change_end(lease, &change);
+    lease_tick(lease, SECOND);
+    assert_int_equal(fixture->answer, LEASE_OK);
+    assert_false(lease_is_held_up(lease));
 }
 
 static void test_lease_the_next_connection_is_not_the_last(void **state)
@@ -338,6 +357,8 @@ int main(void)
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_lease_a_clock_that_falls_stands_still, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_lease_is_held_up_while_somebody_waits_for_a_change,
+                                        fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_lease_expected_wait_adds_up, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_lease_wait_is_over_to_the_microsecond, fixture_setup,
                                         fixture_teardown),
