@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "methods/handlers_gen.h"
+#include "methods/write.h"
 #include "net/loop.h"
 #include "server/config.h"
 #include "server/server.h"
@@ -329,6 +330,7 @@ static int serve(const struct config *config)
         fprintf(stderr, "ocdmuxd: %s\n", err.message);
         status = EXIT_FAILURE;
     } else {
+        daemon.server->write_board = write_board_status;
         loop_run(daemon.loop);
         server_free(daemon.server);
     }

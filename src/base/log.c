@@ -14,6 +14,19 @@
 static const char *const level_words[] = {"error", "warn", "info", "debug"};
 
 static enum log_level shown_level = LOG_LEVEL_INFO;
+static log_sink *line_sink;
+static void *sink_context;
+
+void log_set_sink(log_sink *sink, void *context)
+{
+    line_sink = sink;
+    sink_context = context;
+}
+
+const char *log_level_name(enum log_level level)
+{
+    return level_words[level];
+}
 
 void log_set_level(enum log_level level)
 {
@@ -78,7 +91,9 @@ static void write_all(const char *bytes, size_t length)
 
 static void log_line(enum log_level level, const char *format, va_list arguments)
 {
-    if (level > shown_level) {
+    bool shown = level <= shown_level;
+    bool sunk = line_sink != NULL && level <= LOG_LEVEL_INFO;
+    if (!shown && !sunk) {
         return;
     }
     int saved_errno = errno;
@@ -88,9 +103,15 @@ static void log_line(enum log_level level, const char *format, va_list arguments
     strbuf_appendv(&text, format, arguments);
     struct strbuf line = STRBUF_INIT;
     strbuf_appendf(&line, "%s %s ", time_text, level_words[level]);
+    size_t text_begin = line.length;
     append_escaped(&line, strbuf_text(&text), text.length);
-    strbuf_append_byte(&line, '\n');
-    write_all(line.data, line.length);
+    if (sunk) {
+        line_sink(sink_context, level, time_text, line.data + text_begin);
+    }
+    if (shown) {
+        strbuf_append_byte(&line, '\n');
+        write_all(line.data, line.length);
+    }
     strbuf_fini(&line);
     strbuf_fini(&text);
     errno = saved_errno;

@@ -10,6 +10,13 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+/* Gets each line of LOG_LEVEL_INFO and more urgent ones, shown or not, without its LF: `text` is escaped, and
+ * gone when the call returns. It may come from anywhere: it must not log, and not touch what others use. */
+typedef void log_sink(void *context, enum log_level level, const char *time, const char *text);
+/* NULL: none, as at the start. */
+void log_set_sink(log_sink *sink, void *context);
+const char *log_level_name(enum log_level level);
+
 /* Lines above `level` are dropped; the start value is LOG_LEVEL_INFO. */
 void log_set_level(enum log_level level);
 /* "error", "warn", "info" or "debug"; false for any other word. */

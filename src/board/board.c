@@ -69,6 +69,10 @@ static void tell_link(struct board *board, bool up, const char *reason)
 {
     if (board->told_up != up) {
         board->told_up = up;
+        board->connected_since[0] = '\0';
+        if (up) {
+            clock_wall_text(board->connected_since);
+        }
         board->handler->link_changed(board->context, board, reason);
     }
 }
@@ -251,6 +255,11 @@ size_t board_queued(const struct board *board)
     return board->sched.count - (board->survey_queued ? 1 : 0);
 }
 
+const char *board_connected_since(const struct board *board)
+{
+    return board->connected_since;
+}
+
 struct op *board_running(struct board *board)
 {
     return board->in_flight != NULL ? board->in_flight : board->changer;
@@ -292,6 +301,7 @@ void board_submit(struct board *board, struct sched_queue *queue, struct op *tak
     board_lease_accept(op);
     sched_add(queue, op);
     ends_arm_timer(op);
+    board->handler->queue_changed(board->context, board);
 }
 
 void board_cancel(struct op *op)

@@ -38,6 +38,8 @@ struct board_handler {
     /* Whether the next step of `op` may run now: its client can take the result, and has its turn in this
      * pass. */
     bool (*may_run)(void *context, struct op *op, enum board_pass pass);
+    /* An operation came or went: board_queued() may be another. */
+    void (*queue_changed)(void *context, struct board *board);
     /* A command of `op` kept the link busy for so long. */
     void (*link_used)(void *context, struct op *op, uint64_t used_us);
 };
@@ -78,6 +80,8 @@ const struct board_counters *board_counters(const struct board *board);
 size_t board_queued(const struct board *board);
 /* The operation whose command is on the link; else a changing one that is between its pieces; else NULL. */
 struct op *board_running(struct board *board);
+/* Since when the link is up, wall clock; "" while it is not. */
+const char *board_connected_since(const struct board *board);
 /* The link has been through a handshake and is up. */
 bool board_is_up(const struct board *board);
 

@@ -75,6 +75,7 @@ void ends_op(struct op *op, struct err *err)
     }
     answer(op, err);
     op_free(op);
+    board->handler->queue_changed(board->context, board);
     ends_relearn(board);
     /* Others may run now; not from here, for this may be the middle of anything. */
     loop_timer_set(board->kick_timer, 0);

@@ -62,7 +62,8 @@ enum lease_verdict {
 struct lease_waiter {
     struct list node;
     struct lease_terms terms;
-    char id[LEASE_ID_SIZE]; /* that the lease will have; nobody can guess it */
+    char id[LEASE_ID_SIZE];      /* that the lease will have; nobody can guess it */
+    char since[CLOCK_TEXT_SIZE]; /* wall clock; the owner's to set */
     uint64_t deadline_us;
     /* LEASE_OK: granted. LEASE_BUSY: its time was over. LEASE_GONE. May free it. */
     void (*answered)(struct lease_waiter *waiter, enum lease_verdict verdict);

@@ -46,7 +46,8 @@ struct board {
     bool states_wanted;            /* somebody waits for a change of the targets' states */
     struct loop_timer *look_timer; /* for them: asks now and then where no notification comes */
 
-    bool told_up; /* what the owner heard last of the link */
+    bool told_up;                          /* what the owner heard last of the link */
+    char connected_since[CLOCK_TEXT_SIZE]; /* "" while it is down */
     struct loop_timer *kick_timer;
     bool kicking;
     struct board_counters counters;

@@ -35,7 +35,7 @@ bool method_board_status(struct request *request, struct params_board_status *pa
     if (!request_find_board(request, params->board.text, &board, err)) {
         return false;
     }
-    write_board_status(board, request_reply_begin(request));
+    write_board_status(request->server, board, request_reply_begin(request));
     request_reply_end(request);
     return true;
 }

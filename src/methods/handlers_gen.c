@@ -42,6 +42,11 @@ static bool call_operation_wait(struct request *request, void *params, struct er
     return method_operation_wait(request, params, err);
 }
 
+static bool call_client_list(struct request *request, void *params, struct err *err)
+{
+    return method_client_list(request, params, err);
+}
+
 static bool call_board_list(struct request *request, void *params, struct err *err)
 {
     return method_board_list(request, params, err);
@@ -311,6 +316,7 @@ method_handler *const handlers[RPC_METHOD_COUNT] = {
     [RPC_METHOD_OPERATION_STATUS] = call_operation_status,
     [RPC_METHOD_OPERATION_CANCEL] = call_operation_cancel,
     [RPC_METHOD_OPERATION_WAIT] = call_operation_wait,
+    [RPC_METHOD_CLIENT_LIST] = call_client_list,
     [RPC_METHOD_BOARD_LIST] = call_board_list,
     [RPC_METHOD_BOARD_STATUS] = call_board_status,
     [RPC_METHOD_MEMORY_READ_U8] = call_memory_read_u8,

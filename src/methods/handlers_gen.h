@@ -26,6 +26,7 @@ bool method_operation_status(struct request *request, struct params_operation_st
 bool method_operation_cancel(struct request *request, struct params_operation_cancel *params,
                              struct err *err);
 bool method_operation_wait(struct request *request, struct params_operation_wait *params, struct err *err);
+bool method_client_list(struct request *request, struct params_client_list *params, struct err *err);
 bool method_board_list(struct request *request, struct params_board_list *params, struct err *err);
 bool method_board_status(struct request *request, struct params_board_status *params, struct err *err);
 bool method_memory_read_u8(struct request *request, struct params_memory_read_u8 *params, struct err *err);

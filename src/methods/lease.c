@@ -58,7 +58,9 @@ void write_lease(const struct board *board, struct json_writer *json)
     list_for_each (node, &lease->waiters) {
         json_open_object(json, NULL);
         json_u64(json, "place", ++place);
-        write_terms(&list_entry(node, const struct lease_waiter, node)->terms, json);
+        const struct lease_waiter *waiter = list_entry(node, const struct lease_waiter, node);
+        write_terms(&waiter->terms, json);
+        json_text(json, "since", waiter->since);
         json_u64(json, "expected_wait_ms", lease_expected_wait_ms(lease, place, clock_now_us()));
         json_close_object(json);
     }
@@ -113,6 +115,7 @@ static struct lease_waiter *new_waiter(struct request *request, const struct par
     terms->connection = client;
     terms->ttl_ms = params->ttl_ms;
     terms->detached = params->detach;
+    clock_wall_text(waiter->since);
     waiter->answered = on_answered;
     waiter->user = request;
     return waiter;

@@ -149,6 +149,7 @@ bool method_server_stats(struct request *request, struct params_server_stats *pa
     json_u64(json, "requests", counters->requests);
     json_u64(json, "errors", counters->errors);
     json_u64(json, "notifications", counters->notifications);
+    json_u64(json, "events_lost", counters->events_lost);
     json_u64(json, "lines_refused", counters->lines_refused);
     json_open_array(json, "boards");
     for (size_t i = 0; i < server->board_count; i++) {

@@ -3,6 +3,8 @@
 
 #include "server/request.h"
 
+#define SHOWN_OPERATIONS 64u
+
 static void write_target(const struct ocd_info *info, size_t index, bool with_bits, struct json_writer *json)
 {
     const struct ocd_target *target = &info->targets[index];
@@ -87,6 +89,14 @@ void write_flash_row(struct json_writer *json, size_t index, const struct ocd_bl
     json_close_object(json);
 }
 
+static void write_who(const char *identity, const char *client, struct json_writer *json)
+{
+    json_text(json, "identity", identity);
+    if (client[0] != '\0') {
+        json_text(json, "client", client);
+    }
+}
+
 static void write_running(const struct op *op, struct json_writer *json)
 {
     const struct request *request = op != NULL && op->state != OP_ENDING ? request_of(op) : NULL;
@@ -98,10 +108,38 @@ static void write_running(const struct op *op, struct json_writer *json)
         json_text(json, "operation", request->operation->id);
     }
     json_text(json, "method", request->method->name);
+    write_who(request->client->identity, request->client->name, json);
     if (op->progress.phase != NULL) {
         operation_write_progress(json, "progress", &op->progress);
     }
     json_close_object(json);
+}
+
+/* Those with an id that have not ended, oldest first; what everybody may see of them. */
+static void write_operations(struct server *server, const struct board *board, struct json_writer *json)
+{
+    size_t count = 0;
+    json_open_array(json, "operations");
+    list_for_each (node, &server->operations.active) {
+        const struct operation *operation = list_entry(node, const struct operation, node);
+        if (operation->board != board_name(board)) {
+            continue;
+        }
+        if (++count > SHOWN_OPERATIONS) {
+            break;
+        }
+        json_open_object(json, NULL);
+        json_text(json, "operation", operation->id);
+        json_text(json, "method", operation->method);
+        write_who(operation->identity, operation->client, json);
+        json_text(json, "state", operation_state_name(operation->state));
+        json_text(json, "created", operation->created);
+        if (operation->progress.phase != NULL) {
+            operation_write_progress(json, "progress", &operation->progress);
+        }
+        json_close_object(json);
+    }
+    json_close_array(json);
 }
 
 static void write_repairs(const struct repairs *repairs, struct json_writer *json)
@@ -120,7 +158,7 @@ static void write_repairs(const struct repairs *repairs, struct json_writer *jso
     json_close_array(json);
 }
 
-void write_board_status(struct board *board, struct json_writer *json)
+void write_board_status(struct server *server, struct board *board, struct json_writer *json)
 {
     struct ocd_link *link = board_link(board);
     const struct ocd_info *info = board_info(board);
@@ -130,6 +168,9 @@ void write_board_status(struct board *board, struct json_writer *json)
     if (info->version[0] != '\0') {
         json_text(json, "version", info->version);
     }
+    if (board_connected_since(board)[0] != '\0') {
+        json_text(json, "connected_since", board_connected_since(board));
+    }
     if (!board_is_up(board) && ocd_link_last_error(link)[0] != '\0') {
         json_text(json, "last_error", ocd_link_last_error(link));
         json_u64(json, "retry_in_ms", ocd_link_retry_in_ms(link));
@@ -137,7 +178,8 @@ void write_board_status(struct board *board, struct json_writer *json)
     write_targets(info, true, json);
     write_bank_list(info, json);
     write_running(board_running(board), json);
-    json_u64(json, "queued", board_queued(board));
+    write_operations(server, board, json);
+    event_feeds_write_queue(server, board, json);
     write_repairs(board_repairs(board), json);
     write_lease(board, json);
     json_text(json, "staging", ocd_files_name(info->files));

@@ -20,6 +20,8 @@ void write_target_name(struct request *request, struct op *op, struct json_write
 /* "lease", where somebody holds it, "lease_queue" and "require_lease". */
 void write_lease(const struct board *board, struct json_writer *json);
 /* board.status of one board. */
-void write_board_status(struct board *board, struct json_writer *json);
+void write_board_status(struct server *server, struct board *board, struct json_writer *json);
+/* "topics": those of the bits, by enum rpc_topic. */
+void write_topics(uint64_t topics, struct json_writer *json);
 
 #endif

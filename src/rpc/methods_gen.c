@@ -18,7 +18,7 @@ static const char *const choices_flash_write_image_mode[] = {"full", "changed", 
 static const char *const choices_flash_write_image_prepare[] = {"none", "halt", "reset_halt", "reset_init",
                                                                 NULL};
 static const char *const choices_flash_write_image_reset[] = {"none", "run", "halt", NULL};
-static const char *const choices_topic[] = {"target", "link", "operation", "lease", NULL};
+static const char *const choices_topic[] = {"target", "link", "operation", "lease", "queue", "log", NULL};
 
 const struct rpc_param rpc_common_params[RPC_COMMON_PARAM_COUNT] = {
     {.name = "board",
@@ -118,6 +118,16 @@ static const struct rpc_param params_of_operation_wait[] = {
      .minimum = 1,
      .maximum = 86400000,
      .default_value = 30000},
+};
+
+static const struct rpc_param params_of_client_list[] = {
+    {.name = "limit",
+     .kind = RPC_PARAM_U64,
+     .offset = offsetof(struct params_client_list, limit),
+     .given_offset = UINT16_MAX,
+     .minimum = 1,
+     .maximum = 4096,
+     .default_value = 256},
 };
 
 static const struct rpc_param params_of_board_status[] = {
@@ -1167,6 +1177,12 @@ const struct rpc_method rpc_methods[RPC_METHOD_COUNT] = {
                                    .params_size = sizeof(struct params_operation_wait),
                                    .params = params_of_operation_wait,
                                    .param_count = 2},
+    [RPC_METHOD_CLIENT_LIST] = {.name = "client.list",
+                                .immediate = true,
+                                .role = RPC_ROLE_OBSERVER,
+                                .params_size = sizeof(struct params_client_list),
+                                .params = params_of_client_list,
+                                .param_count = 1},
     [RPC_METHOD_BOARD_LIST] = {.name = "board.list",
                                .immediate = true,
                                .role = RPC_ROLE_OBSERVER,

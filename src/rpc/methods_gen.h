@@ -17,6 +17,7 @@ enum rpc_method_index {
     RPC_METHOD_OPERATION_STATUS,
     RPC_METHOD_OPERATION_CANCEL,
     RPC_METHOD_OPERATION_WAIT,
+    RPC_METHOD_CLIENT_LIST,
     RPC_METHOD_BOARD_LIST,
     RPC_METHOD_BOARD_STATUS,
     RPC_METHOD_MEMORY_READ_U8,
@@ -71,7 +72,7 @@ enum rpc_method_index {
     RPC_METHOD_EVENTS_UNSUBSCRIBE,
 };
 
-#define RPC_METHOD_COUNT 60u
+#define RPC_METHOD_COUNT 61u
 
 /* In the order of enum rpc_method_index. */
 extern const struct rpc_method rpc_methods[RPC_METHOD_COUNT];
@@ -99,6 +100,8 @@ enum rpc_topic {
     RPC_TOPIC_LINK,
     RPC_TOPIC_OPERATION,
     RPC_TOPIC_LEASE,
+    RPC_TOPIC_QUEUE,
+    RPC_TOPIC_LOG,
 };
 
 /* server.hello */
@@ -141,6 +144,11 @@ struct params_operation_cancel {
 struct params_operation_wait {
     struct rpc_text operation;
     uint64_t timeout_ms;
+};
+
+/* client.list */
+struct params_client_list {
+    uint64_t limit;
 };
 
 /* board.list */

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/events.h"
 #include "server/login.h"
 #include "server/request.h"
 
@@ -48,7 +49,7 @@ static void set_closed(struct client *client)
 {
     client->state = CLIENT_CLOSED;
     client->stream = NULL;
-    client->topics = 0;
+    events_set_topics(client, 0, 0);
     loop_timer_cancel(client->slow_timer);
     loop_timer_free(client->login_timer);
     client->login_timer = NULL;
@@ -109,6 +110,16 @@ void client_close_flushed(struct client *client, const char *reason)
 enum rpc_role client_role(const struct client *client, const struct board *board)
 {
     return client->grant->roles[server_board_index(client->server, board)];
+}
+
+bool client_is_admin(const struct client *client)
+{
+    for (size_t i = 0; i < client->server->board_count; i++) {
+        if (client->grant->roles[i] != RPC_ROLE_ADMIN) {
+            return false;
+        }
+    }
+    return true;
 }
 
 struct sched_queue *client_queue(struct client *client, struct board *board)
@@ -279,6 +290,7 @@ static void on_drained(void *context)
 {
     struct client *client = context;
     loop_timer_cancel(client->slow_timer);
+    events_drained(client);
     update_reading(client);
     server_kick_boards(client->server);
 }
@@ -349,6 +361,9 @@ struct client *client_new(struct server *server, int fd, struct net_tls *tls)
     list_append(&server->clients, &client->node);
     server->counters.clients++;
     server->counters.clients_total++;
+    client->number = server->counters.clients_total;
+    client->transport = tls != NULL ? "tls" : strcmp(client->peer, "unix") == 0 ? "unix" : "tcp";
+    clock_wall_text(client->since);
     log_debug("client %s: connected", client->peer);
     if (tls == NULL) {
         login_begin(client);

@@ -10,6 +10,7 @@
 #ifndef OCDMUX_SERVER_CLIENT_H
 #define OCDMUX_SERVER_CLIENT_H
 
+#include "base/clock.h"
 #include "base/strbuf.h"
 #include "board/sched.h"
 #include "net/stream.h"
@@ -26,6 +27,9 @@ struct client {
     struct server *server;
     struct net_stream *stream; /* NULL once CLOSED */
     enum client_state state;
+    uint64_t number;             /* no other connection of this daemon has had it */
+    const char *transport;       /* "tcp", "tls" or "unix" */
+    char since[CLOCK_TEXT_SIZE]; /* wall clock */
     char peer[64];
     char name[129]; /* what server.hello said; "" if nothing */
     char *identity; /* as server/login.h found out; owned */
@@ -51,6 +55,7 @@ struct client {
     uint64_t topics;              /* bits of enum rpc_topic... that it subscribed to */
     uint64_t topic_boards;        /* bits of board indexes */
     uint64_t event_seq;           /* of the last event that was for it */
+    uint64_t events_lost;         /* of those, the last ones, that it had no room for and does not know of */
 };
 
 /* `tls` NULL: a plain connection. */
@@ -62,6 +67,8 @@ void client_close_flushed(struct client *client, const char *reason);
 
 /* What it may do on the board. */
 enum rpc_role client_role(const struct client *client, const struct board *board);
+/* Whether it is admin of every board, and so sees what is of no board. */
+bool client_is_admin(const struct client *client);
 /* Its queue on the board, in its identity's share. */
 struct sched_queue *client_queue(struct client *client, struct board *board);
 

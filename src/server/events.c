@@ -1,90 +1,244 @@
-/* Events: made once as text, without their number, then copied to every subscriber that has room. */
+/*
+ * Events: made once as text, without their number, then copied to every subscriber that has room. Who has
+ * none loses them, and is told how many, and what is true by now, as soon as he has some again.
+ */
 #include "server/events.h"
 
 #include <inttypes.h>
+#include <string.h>
 
+#include "base/clock.h"
 #include "board/board_lease.h"
 
-static void begin(struct strbuf *params, struct json_writer *json, const char *topic, struct board *board)
+/* The JSON of a result that goes with an event; longer ones are asked for. */
+#define RESULT_MOST_BYTES 4096u
+#define PROGRESS_EVERY_US 100000u
+
+struct event {
+    enum rpc_topic topic;
+    struct board *board; /* NULL: it is of none */
+    struct json_writer json;
+    struct strbuf members; /* "{..." without its end: for everybody */
+    struct strbuf own; /* ",..." more members, for the operation's own identity and admins; may be empty */
+    const char *identity;
+    /* Whom it concerns even without a subscription; NULL: nobody. */
+    bool (*concerns)(const struct client *client, const void *context);
+    const void *context;
+};
+
+static bool is_wanted(const struct server *server, enum rpc_topic topic)
 {
-    json_writer_init(json, params);
-    json_open_object(json, NULL);
-    json_text(json, "topic", topic);
-    json_text(json, "board", board_name(board));
+    return server->topic_users[topic] > 0;
+}
+
+static struct json_writer *begin(struct event *event, enum rpc_topic topic, const char *word,
+                                 struct board *board)
+{
+    *event = (struct event){.topic = topic, .board = board};
+    strbuf_init(&event->members);
+    strbuf_init(&event->own);
+    json_writer_init(&event->json, &event->members);
+    json_open_object(&event->json, NULL);
+    json_text(&event->json, "topic", word);
+    if (board != NULL) {
+        json_text(&event->json, "board", board_name(board));
+    }
+    return &event->json;
 }
 
 /* The number is the connection's own, so it goes before what all share. */
-static void send_event(struct client *client, const struct strbuf *params)
+static void send_numbered(struct client *client, const char *members, size_t length, const struct strbuf *own)
 {
     struct strbuf line = STRBUF_INIT;
     strbuf_appendf(&line, "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"seq\":%" PRIu64 ",",
-                   client->event_seq);
-    strbuf_append(&line, params->data + 1, params->length - 1);
-    strbuf_append_text(&line, "}\n");
+                   ++client->event_seq);
+    strbuf_append(&line, members + 1, length - 1);
+    if (own != NULL) {
+        strbuf_append(&line, own->data, own->length);
+    }
+    strbuf_append_text(&line, "}}\n");
     client->server->counters.notifications++;
     client_send(client, &line);
 }
 
-/* To those who subscribed, and to those whom `concerns` (NULL: nobody) names. A client without room misses
- * the event, and sees so by the next one's number. */
-static void send_to(struct server *server, struct strbuf *params, struct json_writer *json,
-                    enum rpc_topic topic, struct board *board,
-                    bool (*concerns)(const struct client *client, const void *context), const void *context)
+static bool sees_board(const struct client *client, struct board *board)
 {
-    uint64_t board_bit = 1ull << server_board_index(server, board);
-    json_close_object(json);
-    list_for_each_safe (node, next, &server->clients) {
-        struct client *client = list_entry(node, struct client, node);
-        bool wants = (client->topics & (1ull << topic)) != 0 && (client->topic_boards & board_bit) != 0;
-        bool out = client->state == CLIENT_CLOSED || client_role(client, board) == RPC_ROLE_NONE;
-        if (out || (!wants && (concerns == NULL || !concerns(client, context)))) {
-            continue;
-        }
-        client->event_seq++;
-        if (client_has_room(client)) {
-            send_event(client, params);
-        }
-    }
-    strbuf_fini(params);
+    uint64_t bit = 1ull << server_board_index(client->server, board);
+    return (client->topic_boards & bit) != 0 && client_role(client, board) > RPC_ROLE_NONE;
 }
 
-static void finish(struct server *server, struct strbuf *params, struct json_writer *json,
-                   enum rpc_topic topic, struct board *board)
+void events_write_snapshot(const struct client *client, struct json_writer *json)
 {
-    send_to(server, params, json, topic, board, NULL, NULL);
+    struct server *server = client->server;
+    json_open_object(json, "snapshot");
+    json_open_array(json, "boards");
+    for (size_t i = 0; i < server->board_count; i++) {
+        if (sees_board(client, server->boards[i])) {
+            json_open_object(json, NULL);
+            server->write_board(server, server->boards[i], json);
+            json_close_object(json);
+        }
+    }
+    json_close_array(json);
+    json_close_object(json);
+}
+
+/* The event that stands for those that the client lost, with the state as it is by now. */
+static void tell_lost(struct client *client)
+{
+    struct strbuf members = STRBUF_INIT;
+    struct json_writer json;
+    json_writer_init(&json, &members);
+    json_open_object(&json, NULL);
+    json_text(&json, "topic", "dropped");
+    json_u64(&json, "lost", client->events_lost);
+    events_write_snapshot(client, &json);
+    client->events_lost = 0;
+    send_numbered(client, members.data, members.length, NULL);
+    strbuf_fini(&members);
+}
+
+void events_drained(struct client *client)
+{
+    if (client->events_lost > 0 && client_has_room(client)) {
+        tell_lost(client);
+    }
+}
+
+static bool is_own(const struct client *client, const struct event *event)
+{
+    return event->own.length > 0 && (strcmp(client->identity, event->identity) == 0 ||
+                                     client_role(client, event->board) == RPC_ROLE_ADMIN);
+}
+
+static void deliver(struct client *client, const struct event *event)
+{
+    events_drained(client);
+    if (!client_has_room(client)) {
+        client->event_seq++;
+        client->events_lost++;
+        client->server->counters.events_lost++;
+        return;
+    }
+    send_numbered(client, event->members.data, event->members.length,
+                  is_own(client, event) ? &event->own : NULL);
+}
+
+static bool is_for(const struct client *client, const struct event *event)
+{
+    if (client->state == CLIENT_CLOSED) {
+        return false;
+    }
+    bool wants = (client->topics & (1ull << event->topic)) != 0;
+    if (event->board == NULL) {
+        return wants;
+    }
+    if (wants && sees_board(client, event->board)) {
+        return true;
+    }
+    return event->concerns != NULL && client_role(client, event->board) > RPC_ROLE_NONE &&
+           event->concerns(client, event->context);
+}
+
+static void finish(struct server *server, struct event *event)
+{
+    if (event->concerns != NULL || is_wanted(server, event->topic)) {
+        list_for_each_safe (node, next, &server->clients) {
+            struct client *client = list_entry(node, struct client, node);
+            if (is_for(client, event)) {
+                deliver(client, event);
+            }
+        }
+    }
+    strbuf_fini(&event->members);
+    strbuf_fini(&event->own);
+}
+
+void events_set_topics(struct client *client, uint64_t topics, uint64_t boards)
+{
+    size_t *users = client->server->topic_users;
+    for (size_t i = 0; i < 64; i++) {
+        users[i] -= (client->topics >> i) & 1;
+        users[i] += (topics >> i) & 1;
+    }
+    client->topics = topics;
+    client->topic_boards = boards;
 }
 
 void events_link(struct server *server, struct board *board, const char *reason)
 {
-    struct strbuf params = STRBUF_INIT;
-    struct json_writer json;
-    begin(&params, &json, "link", board);
-    json_text(&json, "state", ocd_link_state_name(ocd_link_get_state(board_link(board))));
+    struct event event;
+    struct json_writer *json = begin(&event, RPC_TOPIC_LINK, "link", board);
+    json_text(json, "state", ocd_link_state_name(ocd_link_get_state(board_link(board))));
     if (reason != NULL) {
-        json_text(&json, "reason", reason);
+        json_text(json, "reason", reason);
     }
-    finish(server, &params, &json, RPC_TOPIC_LINK, board);
+    finish(server, &event);
 }
 
 void events_target(struct server *server, struct board *board, const char *kind, const char *value)
 {
-    struct strbuf params = STRBUF_INIT;
-    struct json_writer json;
-    begin(&params, &json, "target", board);
-    json_text(&json, "kind", kind);
-    json_text(&json, "value", value);
-    finish(server, &params, &json, RPC_TOPIC_TARGET, board);
+    struct event event;
+    struct json_writer *json = begin(&event, RPC_TOPIC_TARGET, "target", board);
+    json_text(json, "kind", kind);
+    json_text(json, "value", value);
+    finish(server, &event);
 }
 
-void events_operation(struct server *server, struct board *board, const struct operation *operation)
+static void append_member(struct strbuf *out, const char *name, const struct strbuf *value, size_t most)
 {
-    struct strbuf params = STRBUF_INIT;
-    struct json_writer json;
-    begin(&params, &json, "operation", board);
-    json_text(&json, "operation", operation->id);
-    json_text(&json, "method", operation->method);
-    json_text(&json, "state", operation_state_name(operation->state));
-    finish(server, &params, &json, RPC_TOPIC_OPERATION, board);
+    if (value->length > 0 && value->length <= most) {
+        strbuf_appendf(out, ",\"%s\":", name);
+        strbuf_append(out, value->data, value->length);
+    }
+}
+
+void events_operation(struct server *server, struct board *board, struct operation *operation)
+{
+    struct event event;
+    operation->event_us = clock_now_us();
+    if (!is_wanted(server, RPC_TOPIC_OPERATION)) {
+        return;
+    }
+    struct json_writer *json = begin(&event, RPC_TOPIC_OPERATION, "operation", board);
+    event.identity = operation->identity;
+    json_text(json, "operation", operation->id);
+    json_text(json, "method", operation->method);
+    json_text(json, "identity", operation->identity);
+    if (operation->client[0] != '\0') {
+        json_text(json, "client", operation->client);
+    }
+    json_text(json, "state", operation_state_name(operation->state));
+    if (operation->progress.phase != NULL) {
+        operation_write_progress(json, "progress", &operation->progress);
+    }
+    append_member(&event.own, "result", &operation->result, RESULT_MOST_BYTES);
+    append_member(&event.own, "error", &operation->error, SIZE_MAX);
+    finish(server, &event);
+}
+
+void events_progress(struct server *server, struct board *board, struct operation *operation)
+{
+    if (clock_now_us() - operation->event_us >= PROGRESS_EVERY_US) {
+        events_operation(server, board, operation);
+    }
+}
+
+void events_queue(struct server *server, struct board *board)
+{
+    struct event event;
+    event_feeds_write_queue(server, board, begin(&event, RPC_TOPIC_QUEUE, "queue", board));
+    finish(server, &event);
+}
+
+void events_log(struct server *server, const char *level, const char *time, const char *text)
+{
+    struct event event;
+    struct json_writer *json = begin(&event, RPC_TOPIC_LOG, "log", NULL);
+    json_text(json, "time", time);
+    json_text(json, "level", level);
+    json_text(json, "text", text);
+    finish(server, &event);
 }
 
 struct lease_news {
@@ -121,25 +275,26 @@ void events_lease(struct server *server, struct board *board, enum lease_event e
 {
     const struct lease_terms *terms = waiter != NULL ? &waiter->terms : &holder->terms;
     struct lease_news news = {.lease = board_lease(board), .event = event, .holder = holder};
-    struct strbuf params = STRBUF_INIT;
-    struct json_writer json;
-    begin(&params, &json, "lease", board);
-    json_text(&json, "kind", lease_event_name(event));
-    json_text(&json, "identity", terms->identity);
+    struct event sent;
+    struct json_writer *json = begin(&sent, RPC_TOPIC_LEASE, "lease", board);
+    json_text(json, "kind", lease_event_name(event));
+    json_text(json, "identity", terms->identity);
     if (terms->client[0] != '\0') {
-        json_text(&json, "client", terms->client);
+        json_text(json, "client", terms->client);
     }
     if (terms->reason[0] != '\0') {
-        json_text(&json, "reason", terms->reason);
+        json_text(json, "reason", terms->reason);
     }
     if (holder != NULL) {
-        json_text(&json, "since", holder->since);
+        json_text(json, "since", holder->since);
     }
     if (news.lease->state != LEASE_FREE) {
         char expires[CLOCK_TEXT_SIZE];
         board_lease_expires(board, expires);
-        json_text(&json, "expires", expires);
+        json_text(json, "expires", expires);
     }
-    json_u64(&json, "waiting", news.lease->waiting);
-    send_to(server, &params, &json, RPC_TOPIC_LEASE, board, lease_concerns, &news);
+    json_u64(json, "waiting", news.lease->waiting);
+    sent.concerns = lease_concerns;
+    sent.context = &news;
+    finish(server, &sent);
 }

@@ -38,6 +38,7 @@ struct operation {
     bool changes; /* the board: the last to be forgotten for lack of room */
     char created[CLOCK_TEXT_SIZE];
     struct op_progress progress;
+    uint64_t event_us;    /* when an event told of it last */
     struct op *op;        /* while it has not ended */
     struct strbuf result; /* JSON; empty: none, or dropped for lack of room */
     struct strbuf error;  /* JSON */

@@ -289,6 +289,9 @@ static void on_progress(void *context, struct op *op)
 {
     struct request *request = context;
     note_progress(request, op);
+    if (request->operation != NULL) {
+        events_progress(request->server, request->board, request->operation);
+    }
     bool due = clock_now_us() - request->progress_us >= PROGRESS_EVERY_US;
     if (request->progress_token != NULL && due && progress_is_new(request, &op->progress) &&
         client_has_room(request->client)) {

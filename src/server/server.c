@@ -40,6 +40,11 @@ static void on_lease_changed(void *context, struct board *board, enum lease_even
     events_lease(server, board, event, holder, waiter);
 }
 
+static void on_queue_changed(void *context, struct board *board)
+{
+    event_feeds_queue_changed(context, board);
+}
+
 static bool may_run(void *context, struct op *op, enum board_pass pass)
 {
     const struct request *request = request_of(op);
@@ -61,6 +66,7 @@ static const struct board_handler board_handler = {
     .link_changed = on_link_changed,
     .target_notified = on_target_notified,
     .states_seen = on_states_seen,
+    .queue_changed = on_queue_changed,
     .may_run = may_run,
     .link_used = on_link_used,
 };
@@ -229,6 +235,7 @@ bool server_new(struct server **ret_server, struct loop *loop, const struct conf
     list_init(&server->target_waits);
     list_init(&server->shares);
     guard_init(&server->guard);
+    event_feeds_init(server);
     operations_init(&server->operations, loop);
     if (!make_audit(server, err) || !make_tls(server, err) || !make_share(server, err) ||
         !stage_store_init(&server->stages, loop, config, err)) {
@@ -308,6 +315,7 @@ void server_free(struct server *server)
     for (size_t i = 0; i < server->board_count; i++) {
         board_free(server->boards[i]);
     }
+    event_feeds_fini(server);
     private_dir_free(server->share);
     loop_timer_free(server->stop_timer);
     operations_fini(&server->operations);

@@ -6,8 +6,10 @@
 #include "board/board.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "rpc/json_write.h"
 #include "server/audit.h"
 #include "server/config.h"
+#include "server/event_feeds.h"
 #include "server/guard.h"
 #include "server/operations.h"
 #include "server/stage.h"
@@ -29,6 +31,7 @@ struct server_counters {
     uint64_t requests;
     uint64_t errors;        /* error replies */
     uint64_t notifications; /* sent to clients */
+    uint64_t events_lost;   /* by clients that did not read */
     uint64_t lines_refused; /* no JSON, too long, ... */
 };
 
@@ -54,6 +57,11 @@ struct server {
     struct net_tls *tls; /* NULL: none is configured */
     struct operations operations;
     struct list target_waits; /* struct request by wait_node: target.wait */
+    struct event_feeds feeds;
+    size_t topic_users[64]; /* clients that subscribed, by enum rpc_topic... */
+    /* The members of board.status, which methods/ knows: for the snapshots of events. Whoever makes the
+     * server sets it. */
+    void (*write_board)(struct server *server, struct board *board, struct json_writer *json);
     struct stage_store stages;
     struct server_counters counters;
     size_t queued_bytes; /* of parameters that requests of all clients hold */

@@ -12,12 +12,13 @@ from fake_server import NO_ANSWER
 EVENTS = [
     {"seq": 42, "topic": "target", "board": "b", "kind": "event", "value": "halted"},
     {"seq": 43, "topic": "link", "board": "b", "state": "down", "reason": "OpenOCD\nwent away"},
-    {"seq": 44, "topic": "operation", "board": "b", "operation": "op-7", "method": "memory.dump", "state": "done"},
+    {"seq": 44, "topic": "operation", "board": "b", "operation": "op-7", "method": "memory.dump", "identity": "al\u202eice",
+     "state": "done"},
 ]
 LINES = [
     "42 target b kind=event value=halted\n",
     "43 link b state=down reason=OpenOCD\\x0awent away\n",
-    "44 operation b operation=op-7 method=memory.dump state=done\n",
+    "44 operation b operation=op-7 method=memory.dump identity=al\\u202eice state=done\n",
 ]
 
 
@@ -53,7 +54,7 @@ def test_events_asks_for_all_topics(tool, server, examples) -> None:
     process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     assert tool.finish(process).status == 0
-    assert server.params("events.subscribe") == {"topics": ["target", "link", "operation", "lease"]}
+    assert server.params("events.subscribe") == {"topics": ["target", "link", "operation", "lease", "queue"]}
 
 
 def test_events_json(tool, server, examples) -> None:
@@ -73,6 +74,20 @@ def test_events_end_with_the_connection(tool, server, examples) -> None:
     server.close()
     outcome = tool.finish(process)
     assert (outcome.status, outcome.error) == (3, "ocdmux: connection_lost: the server closed the connection\n")
+
+
+def test_events_tell_what_was_dropped_and_what_the_daemon_logs(tool, server, examples) -> None:
+    def handler(call: Any) -> object:
+        call.notify("event", {"seq": 44, "topic": "dropped", "lost": 2, "snapshot": {"boards": []}})
+        call.notify("event", {"seq": 45, "topic": "log", "time": "2026-01-31T12:34:56.789Z", "level": "warn", "text": "\x9bx"})
+        return examples["events.subscribe"]
+
+    server.on("events.subscribe", handler)
+    process = tool.start("events", "log", "link")
+    lines = [process.stdout.readline().decode() for _ in range(3)]
+    process.send_signal(signal.SIGINT)
+    assert tool.finish(process).status == 0
+    assert lines[1:] == ["44 dropped - lost=2\n", "45 log - time=2026-01-31T12:34:56.789Z level=warn text=\\u009bx\n"]
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -237,6 +237,5 @@ def test_protect_that_is_in_effect_says_nothing_of_a_reset(tool, server) -> None
 def test_status_lists_pending_repairs(tool, server, examples) -> None:
     server.on("board.status", {**examples["board.status"], "pending_repairs": [
         {"bank": "stm32.flash", "base": "0x08000000", "offset": 4096, "size": 1024, "since": "2026-01-31T12:34:56.789Z"}]})
-    assert tool.run("status").out.splitlines()[-1] == (
-        "pending repair: stm32.flash at 0x08001000, 1024 bytes, since 2026-01-31T12:34:56.789Z; "
-        "the next flash of an image there mends it")
+    assert ("\npending repair: stm32.flash at 0x08001000, 1024 bytes, since 2026-01-31T12:34:56.789Z; "
+            "the next flash of an image there mends it\n") in tool.run("status").out

@@ -98,19 +98,6 @@ CASES = [
     ),
     ("info 0", "flash.info", {"bank": 0}, None),
     ("info", "flash.info", {}, None),
-    (
-        "status",
-        "board.status",
-        {},
-        "board: board\nopenocd: 127.0.0.1:6666\nlink: busy\nversion: 0.12.0\nqueued: 1\n"
-        "connected_since: 2026-01-31T12:00:00.000Z\nstaging: shared\nrequire_lease: false\n"
-        "target: stm32.cpu (cortex_m) halted, current\n"
-        "bank: 0 stm32.flash at 0x08000000, 131072 bytes\n"
-        "running: op-7 memory.read_bytes, read 4096 of 65536 bytes\n"
-        "lease: anonymous (ci): nightly tests, held until 2026-01-31T12:35:56.789Z\n"
-        "lease queue: 1 anonymous, in 41 s or sooner\n",
-    ),
-    ("status --board lab1", "board.status", {"board": "lab1"}, None),
     ("boards", "board.list", {}, "board  openocd         link  version\nboard  127.0.0.1:6666  idle  0.12.0\n"),
     ("stats", "server.stats", {}, None),
     (

@@ -115,6 +115,36 @@ static void test_log_level_words(void **state)
     assert_int_equal(level, LOG_LEVEL_DEBUG);
 }
 
+static char sunk[3][128];
+static size_t sunk_count;
+
+static void sink(void *context, enum log_level level, const char *time, const char *line)
+{
+    assert_ptr_equal(context, sunk);
+    assert_int_equal(strlen(time), strlen("2026-01-31T12:34:56.789Z"));
+    assert_true(sunk_count < 3);
+    snprintf(sunk[sunk_count++], sizeof sunk[0], "%s %s", log_level_name(level), line);
+}
+
+/* Also of what is not shown; never of debugging. */
+static void test_log_gives_its_lines_to_a_sink(void **state)
+{
+    (void)state;
+    log_set_level(LOG_LEVEL_ERROR);
+    log_set_sink(sink, sunk);
+    log_info("said\n%d", 1);
+    log_debug("of no interest");
+    log_error("shown");
+    log_set_sink(NULL, NULL);
+    log_warn("nobody hears");
+    const char *shown = end_capture();
+    assert_int_equal(sunk_count, 2);
+    assert_string_equal(sunk[0], "info said\\x0a1");
+    assert_string_equal(sunk[1], "error shown");
+    assert_non_null(strstr(shown, " error shown\n"));
+    assert_null(strstr(shown, "said"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +156,7 @@ int main(void)
                                         close_capture),
         cmocka_unit_test_setup_teardown(test_log_writes_long_lines_and_keeps_errno, begin_capture,
                                         close_capture),
+        cmocka_unit_test_setup_teardown(test_log_gives_its_lines_to_a_sink, begin_capture, close_capture),
         cmocka_unit_test(test_log_level_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,9 +8,12 @@
 #include "fields.h"
 #include "print.h"
 
-static const char *const cmd_topics[] = {"target", "link", "operation", "lease", NULL};
+static const char *const cmd_topics[] = {"target", "link", "operation", "lease", "queue", "log", NULL};
+/* Of those, the first ones: what everybody may ask for. */
+#define CMD_TOPICS_USUAL 5u
 
-/* "SEQ TOPIC BOARD name=value ...": a newer server's members are shown as well. */
+/* "SEQ TOPIC BOARD name=value ...": a newer server's members are shown as well; a snapshot with --json only.
+ */
 static void cmd_events_print(const cJSON *params)
 {
     char seq[24];
@@ -25,7 +28,8 @@ static void cmd_events_print(const cJSON *params)
     cJSON_ArrayForEach(member, params)
     {
         const char *name = member->string;
-        if (strcmp(name, "seq") == 0 || strcmp(name, "topic") == 0 || strcmp(name, "board") == 0) {
+        if (strcmp(name, "seq") == 0 || strcmp(name, "topic") == 0 || strcmp(name, "board") == 0 ||
+            strcmp(name, "snapshot") == 0) {
             continue;
         }
         char *text = cJSON_IsString(member) ? NULL : cJSON_PrintUnformatted(member);
@@ -118,7 +122,7 @@ static cJSON *cmd_events_params(const struct session *session)
     for (size_t i = 0; i < arguments->count; i++) {
         cJSON_AddItemToArray(topics, cJSON_CreateString(arguments->words[i]));
     }
-    for (size_t i = 0; arguments->count == 0 && cmd_topics[i] != NULL; i++) {
+    for (size_t i = 0; arguments->count == 0 && i < CMD_TOPICS_USUAL; i++) {
         cJSON_AddItemToArray(topics, cJSON_CreateString(cmd_topics[i]));
     }
     return params;
@@ -132,7 +136,8 @@ enum status cmd_events(struct session *session)
     struct ocdmux_error error = OCDMUX_ERROR_INIT;
     for (size_t i = 0; i < arguments->count; i++) {
         if (!options_is_choice(&topic, arguments->words[i])) {
-            (void)options_complain(arguments, "a topic is target, link, operation or lease, not '%s'",
+            (void)options_complain(arguments,
+                                   "a topic is target, link, operation, lease, queue or log, not '%s'",
                                    arguments->words[i]);
             return STATUS_USAGE;
         }

@@ -79,8 +79,14 @@ extern const struct option cmd_info_options[];
 enum status cmd_banks(struct session *session);
 enum status cmd_info(struct session *session);
 
-/* cmd_board.c */
+/* cmd_status.c */
 enum status cmd_status(struct session *session);
+
+/* cmd_top.c */
+extern const struct option cmd_top_options[];
+enum status cmd_top(struct session *session);
+
+/* cmd_board.c */
 enum status cmd_boards(struct session *session);
 enum status cmd_stats(struct session *session);
 

@@ -111,7 +111,16 @@ static const struct command commands[] = {
      "As OpenOCD lists them, those of gdb too.", cmd_breakpoints},
     {"targets", "", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL, "list the board's targets", NULL,
      cmd_targets},
-    {"status", "", COMMAND_TAKES_BOARD, NULL, "show what the board and its link are doing", NULL, cmd_status},
+    {"status", "", COMMAND_TAKES_BOARD, NULL, "show what the boards are doing, and for whom",
+     "Of one board everything, of several a table; and who is connected. With --json one object: `server`,\n"
+     "`boards` (as board.status has them: links, targets, leases, queues, what runs), `operations`,\n"
+     "`operations_truncated`, `clients`, `clients_total`, and the counters in `stats`.",
+     cmd_status},
+    {"top", "", COMMAND_TAKES_BOARD, cmd_top_options, "watch boards, leases, operations and clients live",
+     "Needs a terminal; for scripts there is 'ocdmux status --json'. Keys: up and down choose the board, s\n"
+     "sorts the clients by another column, r asks for everything at once, q quits. If the server goes away\n"
+     "top says so and tries again, ever less often, until it is back.",
+     cmd_top},
     {"boards", "", 0, NULL, "list the server's boards", NULL, cmd_boards},
     {"stats", "", 0, NULL, "show the server's counters", NULL, cmd_stats},
     {"operations", "", COMMAND_TAKES_BOARD, NULL, "list operations, running and ended", NULL, cmd_operations},
@@ -137,7 +146,8 @@ static const struct command commands[] = {
      "where it cannot be run.",
      cmd_with_lease},
     {"events", "[TOPIC...]", COMMAND_TAKES_BOARD, NULL, "print events as they happen, until Ctrl-C",
-     "Topics are target, link, operation and lease; all of them if none is given. With --json the first line "
+     "Topics are target, link, operation, lease, queue and log; all but log, which is for admins, if none is "
+     "given.\nIf the server had to drop some, an event `dropped` says how many. With --json the first line "
      "is "
      "the\n"
      "result of the subscription and each further one the parameters of an event.",
