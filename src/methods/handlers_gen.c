@@ -127,6 +127,16 @@ static bool call_memory_dump(struct request *request, void *params, struct err *
     return method_memory_dump(request, params, err);
 }
 
+static bool call_memory_watch(struct request *request, void *params, struct err *err)
+{
+    return method_memory_watch(request, params, err);
+}
+
+static bool call_memory_unwatch(struct request *request, void *params, struct err *err)
+{
+    return method_memory_unwatch(request, params, err);
+}
+
 static bool call_target_list(struct request *request, void *params, struct err *err)
 {
     return method_target_list(request, params, err);
@@ -333,6 +343,8 @@ method_handler *const handlers[RPC_METHOD_COUNT] = {
     [RPC_METHOD_MEMORY_HEXDUMP] = call_memory_hexdump,
     [RPC_METHOD_MEMORY_SEARCH] = call_memory_search,
     [RPC_METHOD_MEMORY_DUMP] = call_memory_dump,
+    [RPC_METHOD_MEMORY_WATCH] = call_memory_watch,
+    [RPC_METHOD_MEMORY_UNWATCH] = call_memory_unwatch,
     [RPC_METHOD_TARGET_LIST] = call_target_list,
     [RPC_METHOD_TARGET_STATE] = call_target_state,
     [RPC_METHOD_TARGET_HALT] = call_target_halt,

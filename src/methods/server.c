@@ -9,6 +9,7 @@
 #include "server/identity.h"
 #include "server/login.h"
 #include "server/request.h"
+#include "server/watch.h"
 
 static void write_limits(const struct config_limits *limits, struct json_writer *json)
 {
@@ -22,6 +23,12 @@ static void write_limits(const struct config_limits *limits, struct json_writer 
     json_u64(json, "max_stages", limits->max_stages);
     json_u64(json, "stage_expiry_ms", limits->stage_expiry_ms);
     json_u64(json, "max_image_bytes", limits->max_image_bytes);
+    json_u64(json, "max_watches", limits->max_watches);
+    json_u64(json, "max_watch_ranges", WATCH_MAX_RANGES);
+    json_u64(json, "max_watch_bytes", limits->max_watch_bytes);
+    json_u64(json, "max_board_watches", limits->max_board_watches);
+    json_u64(json, "max_board_watch_bytes", limits->max_board_watch_bytes);
+    json_u64(json, "min_watch_interval_ms", limits->min_watch_interval_ms);
     json_u64(json, "max_batch", 64);
     json_u64(json, "max_pattern_bytes", 4096);
     json_u64(json, "max_elements", 65536);
@@ -33,8 +40,8 @@ static void write_limits(const struct config_limits *limits, struct json_writer 
 static void write_features(const struct client *client, struct json_writer *json)
 {
     static const char *const always[] = {
-        "memory", "flash", "target", "register", "breakpoint", "stage",         "operations",
-        "events", "lease", "step",   "wait",     "load_image", "write_changed",
+        "memory",     "watch",  "flash", "target", "register", "breakpoint", "stage",
+        "operations", "events", "lease", "step",   "wait",     "load_image", "write_changed",
     };
     json_open_array(json, "features");
     for (size_t i = 0; i < sizeof always / sizeof always[0]; i++) {
@@ -118,7 +125,7 @@ bool method_server_hello(struct request *request, struct params_server_hello *pa
     return true;
 }
 
-static void write_board_stats(struct board *board, struct json_writer *json)
+static void write_board_stats(struct server *server, struct board *board, struct json_writer *json)
 {
     const struct ocd_link_counters *link = ocd_link_counters(board_link(board));
     const struct board_counters *counters = board_counters(board);
@@ -127,7 +134,7 @@ static void write_board_stats(struct board *board, struct json_writer *json)
     json_text(json, "link", ocd_link_state_name(ocd_link_get_state(board_link(board))));
     json_u64(json, "commands", link->commands);
     json_u64(json, "reconnects", link->connects > 0 ? link->connects - 1 : 0);
-    json_u64(json, "queued", board_queued(board));
+    json_u64(json, "queued", server_queued(server, board));
     json_u64(json, "running", board_running(board) != NULL);
     json_u64(json, "bytes_read", counters->bytes_read);
     json_u64(json, "bytes_written", counters->bytes_written);
@@ -138,7 +145,7 @@ static void write_board_stats(struct board *board, struct json_writer *json)
 
 bool method_server_stats(struct request *request, struct params_server_stats *params, struct err *err)
 {
-    const struct server *server = request->server;
+    struct server *server = request->server;
     const struct server_counters *counters = &server->counters;
     (void)params;
     (void)err;
@@ -154,7 +161,7 @@ bool method_server_stats(struct request *request, struct params_server_stats *pa
     json_open_array(json, "boards");
     for (size_t i = 0; i < server->board_count; i++) {
         if (client_role(request->client, server->boards[i]) > RPC_ROLE_NONE) {
-            write_board_stats(server->boards[i], json);
+            write_board_stats(server, server->boards[i], json);
         }
     }
     json_close_array(json);

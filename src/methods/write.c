@@ -2,6 +2,7 @@
 #include "methods/write.h"
 
 #include "server/request.h"
+#include "server/watch.h"
 
 #define SHOWN_OPERATIONS 64u
 
@@ -160,6 +161,7 @@ static void write_repairs(const struct repairs *repairs, struct json_writer *jso
 
 void write_board_status(struct server *server, struct board *board, struct json_writer *json)
 {
+    const struct watch_board *watches = watch_board_of(server, board);
     struct ocd_link *link = board_link(board);
     const struct ocd_info *info = board_info(board);
     json_text(json, "board", board_name(board));
@@ -182,6 +184,7 @@ void write_board_status(struct server *server, struct board *board, struct json_
     event_feeds_write_queue(server, board, json);
     write_repairs(board_repairs(board), json);
     write_lease(board, json);
+    watch_write_status(watches, json);
     json_text(json, "staging", ocd_files_name(info->files));
     json_open_array(json, "features");
     if (info->files != OCD_FILES_NONE) {

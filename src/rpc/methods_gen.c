@@ -18,7 +18,8 @@ static const char *const choices_flash_write_image_mode[] = {"full", "changed", 
 static const char *const choices_flash_write_image_prepare[] = {"none", "halt", "reset_halt", "reset_init",
                                                                 NULL};
 static const char *const choices_flash_write_image_reset[] = {"none", "run", "halt", NULL};
-static const char *const choices_topic[] = {"target", "link", "operation", "lease", "queue", "log", NULL};
+static const char *const choices_topic[] = {"target", "link", "operation", "lease",
+                                            "queue",  "log",  "memory",    NULL};
 
 const struct rpc_param rpc_common_params[RPC_COMMON_PARAM_COUNT] = {
     {.name = "board",
@@ -535,6 +536,43 @@ static const struct rpc_param params_of_memory_dump[] = {
      .kind = RPC_PARAM_BOOL,
      .offset = offsetof(struct params_memory_dump, consistent),
      .given_offset = UINT16_MAX},
+};
+
+static const struct rpc_param params_of_memory_watch[] = {
+    {.name = "ranges",
+     .kind = RPC_PARAM_RANGES,
+     .offset = offsetof(struct params_memory_watch, ranges),
+     .given_offset = UINT16_MAX,
+     .required = true,
+     .minimum = 1,
+     .maximum = 1048576,
+     .max_count = 64},
+    {.name = "interval_ms",
+     .kind = RPC_PARAM_U64,
+     .offset = offsetof(struct params_memory_watch, interval_ms),
+     .given_offset = UINT16_MAX,
+     .minimum = 1,
+     .maximum = 3600000,
+     .default_value = 100},
+    {.name = "encoding",
+     .kind = RPC_PARAM_CHOICE,
+     .offset = offsetof(struct params_memory_watch, encoding),
+     .given_offset = UINT16_MAX,
+     .choices = choices_encoding},
+    {.name = "physical",
+     .kind = RPC_PARAM_BOOL,
+     .offset = offsetof(struct params_memory_watch, physical),
+     .given_offset = UINT16_MAX},
+};
+
+static const struct rpc_param params_of_memory_unwatch[] = {
+    {.name = "watch",
+     .kind = RPC_PARAM_TEXT,
+     .offset = offsetof(struct params_memory_unwatch, watch),
+     .given_offset = UINT16_MAX,
+     .required = true,
+     .minimum = 1,
+     .maximum = 64},
 };
 
 static const struct rpc_param params_of_target_resume[] = {
@@ -1296,6 +1334,19 @@ const struct rpc_method rpc_methods[RPC_METHOD_COUNT] = {
                                 .params_size = sizeof(struct params_memory_dump),
                                 .params = params_of_memory_dump,
                                 .param_count = 5},
+    [RPC_METHOD_MEMORY_WATCH] = {.name = "memory.watch",
+                                 .board = true,
+                                 .role = RPC_ROLE_OBSERVER,
+                                 .default_timeout_ms = 30000,
+                                 .params_size = sizeof(struct params_memory_watch),
+                                 .params = params_of_memory_watch,
+                                 .param_count = 4},
+    [RPC_METHOD_MEMORY_UNWATCH] = {.name = "memory.unwatch",
+                                   .immediate = true,
+                                   .role = RPC_ROLE_OBSERVER,
+                                   .params_size = sizeof(struct params_memory_unwatch),
+                                   .params = params_of_memory_unwatch,
+                                   .param_count = 1},
     [RPC_METHOD_TARGET_LIST] = {.name = "target.list",
                                 .board = true,
                                 .role = RPC_ROLE_OBSERVER,

@@ -34,6 +34,8 @@ enum rpc_method_index {
     RPC_METHOD_MEMORY_HEXDUMP,
     RPC_METHOD_MEMORY_SEARCH,
     RPC_METHOD_MEMORY_DUMP,
+    RPC_METHOD_MEMORY_WATCH,
+    RPC_METHOD_MEMORY_UNWATCH,
     RPC_METHOD_TARGET_LIST,
     RPC_METHOD_TARGET_STATE,
     RPC_METHOD_TARGET_HALT,
@@ -72,7 +74,7 @@ enum rpc_method_index {
     RPC_METHOD_EVENTS_UNSUBSCRIBE,
 };
 
-#define RPC_METHOD_COUNT 61u
+#define RPC_METHOD_COUNT 63u
 
 /* In the order of enum rpc_method_index. */
 extern const struct rpc_method rpc_methods[RPC_METHOD_COUNT];
@@ -102,6 +104,7 @@ enum rpc_topic {
     RPC_TOPIC_LEASE,
     RPC_TOPIC_QUEUE,
     RPC_TOPIC_LOG,
+    RPC_TOPIC_MEMORY,
 };
 
 /* server.hello */
@@ -304,6 +307,20 @@ struct params_memory_dump {
     struct rpc_text path;
     bool physical;
     bool consistent;
+};
+
+/* memory.watch */
+struct params_memory_watch {
+    struct rpc_common common;
+    struct rpc_ranges ranges;
+    uint64_t interval_ms;
+    int encoding; /* enum rpc_encoding */
+    bool physical;
+};
+
+/* memory.unwatch */
+struct params_memory_unwatch {
+    struct rpc_text watch;
 };
 
 /* target.list */

@@ -16,6 +16,7 @@
 #include "base/base64.h"
 #include "base/hex.h"
 #include "rpc/methods_gen.h"
+#include "rpc/params_ranges.h"
 
 #define ROWS_MAX 32u
 #define LABEL_SIZE 64
@@ -471,6 +472,8 @@ static bool read_value(const struct reading *reading, struct json_span span)
     case RPC_PARAM_TEXTS:
     case RPC_PARAM_NUMBERS:
         return read_texts(reading, span);
+    case RPC_PARAM_RANGES:
+        return params_ranges_read(reading->param, span, reading->place, reading->err);
     case RPC_PARAM_CHOICES:
         return read_choices(reading, span);
     case RPC_PARAM_TOKEN:
@@ -501,6 +504,7 @@ static void set_default(const struct rpc_param *param, void *place)
     case RPC_PARAM_INTEGERS:
     case RPC_PARAM_TEXTS:
     case RPC_PARAM_NUMBERS:
+    case RPC_PARAM_RANGES:
     case RPC_PARAM_CHOICES:
     case RPC_PARAM_TOKEN:
     case RPC_PARAM_ID:
@@ -648,6 +652,12 @@ static void fini_value(const struct rpc_param *param, void *place)
         }
         free(texts->items);
         *texts = (struct rpc_texts){.items = NULL};
+        return;
+    }
+    case RPC_PARAM_RANGES: {
+        struct rpc_ranges *ranges = place;
+        free(ranges->items);
+        *ranges = (struct rpc_ranges){.items = NULL};
         return;
     }
     case RPC_PARAM_U64:

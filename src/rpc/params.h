@@ -26,6 +26,8 @@ enum rpc_param_kind {
     RPC_PARAM_NUMBERS,  /* struct rpc_texts: an array of whole numbers of any width: integers, or text of
                            decimal digits (up to 2^64-1) or of 0x and up to RPC_NUMBER_DIGITS hex digits; kept
                            as "0x" and lower-case digits */
+    RPC_PARAM_RANGES,   /* struct rpc_ranges: an array of objects of `address` and `size`, the size within
+                           minimum and maximum */
     RPC_PARAM_CHOICES,  /* uint64_t: an array of words out of `choices`, as bits 1 << index */
     RPC_PARAM_TOKEN,    /* struct rpc_text: a string or an integer, kept as its JSON text */
     RPC_PARAM_ID,       /* the same, for the id of a request */
@@ -54,6 +56,15 @@ struct rpc_texts {
     size_t count;
 };
 
+struct rpc_range {
+    uint64_t address;
+    uint64_t size;
+};
+struct rpc_ranges {
+    struct rpc_range *items;
+    size_t count;
+};
+
 struct rpc_param {
     const char *name;
     enum rpc_param_kind kind;
@@ -63,7 +74,7 @@ struct rpc_param {
     uint64_t minimum;      /* U64, INTEGERS: value; TEXT, TEXTS, SCRIPT, BYTES, TOKEN, ID: length in bytes;
                               CHOICES: elements */
     uint64_t maximum;
-    uint64_t max_count;         /* INTEGERS, TEXTS, NUMBERS: most elements; the fewest are 1 */
+    uint64_t max_count;         /* INTEGERS, TEXTS, NUMBERS, RANGES: most elements; the fewest are 1 */
     uint64_t default_value;     /* U64, BOOL, CHOICE */
     const char *const *choices; /* NULL-terminated */
 };

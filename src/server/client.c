@@ -167,14 +167,22 @@ static void update_reading(struct client *client)
  * What the client's side has taken. The kernel holds megabytes for it, and asks for more only when a good
  * part of them is gone: by what it accepts, somebody who reads slowly looks like somebody who does not read.
  */
-static uint64_t taken_bytes(const struct client *client)
+uint64_t client_taken_bytes(const struct client *client)
 {
+    if (client->stream == NULL) {
+        return 0;
+    }
     uint64_t sent = net_stream_sent(client->stream);
     int waiting = 0;
     if (ioctl(net_stream_fd(client->stream), SIOCOUTQ, &waiting) != 0 || waiting < 0) {
         return sent;
     }
     return (uint64_t)waiting <= sent ? sent - (uint64_t)waiting : 0;
+}
+
+uint64_t client_sent_bytes(const struct client *client)
+{
+    return client->stream == NULL ? 0 : net_stream_sent(client->stream) + net_stream_pending(client->stream);
 }
 
 /* The output has stood above its bound for slow_reader_ms: did the client take anything? */
@@ -184,12 +192,12 @@ static void on_slow_timer(void *context)
     if (client_has_room(client)) {
         return;
     }
-    if (taken_bytes(client) == client->taken_at_arming) {
+    if (client_taken_bytes(client) == client->taken_at_arming) {
         log_warn("client %s: does not read its answers", client->peer);
         client_close(client, "too slow a reader");
         return;
     }
-    client->taken_at_arming = taken_bytes(client);
+    client->taken_at_arming = client_taken_bytes(client);
     loop_timer_set(client->slow_timer, client->server->config->limits.slow_reader_ms);
 }
 
@@ -201,7 +209,7 @@ void client_send(struct client *client, struct strbuf *take_line)
     }
     net_stream_write_take(client->stream, take_line);
     if (!client_has_room(client) && !loop_timer_is_set(client->slow_timer)) {
-        client->taken_at_arming = taken_bytes(client);
+        client->taken_at_arming = client_taken_bytes(client);
         loop_timer_set(client->slow_timer, client->server->config->limits.slow_reader_ms);
     }
     update_reading(client);
@@ -352,6 +360,7 @@ struct client *client_new(struct server *server, int fd, struct net_tls *tls)
     client->state = CLIENT_OPEN;
     client->grant = &server->config->identities.anonymous;
     list_init(&client->requests);
+    list_init(&client->watches);
     client->slow_timer = loop_timer_new(server->loop, on_slow_timer, client);
     client->stream = tls == NULL
                          ? net_stream_accept(server->loop, fd, &stream_handler, client, max_line)

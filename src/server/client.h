@@ -56,6 +56,9 @@ struct client {
     uint64_t topic_boards;        /* bits of board indexes */
     uint64_t event_seq;           /* of the last event that was for it */
     uint64_t events_lost;         /* of those, the last ones, that it had no room for and does not know of */
+    struct list watches;          /* struct watch by client_node */
+    size_t watch_count;
+    size_t watch_bytes; /* as they count for its limit */
 };
 
 /* `tls` NULL: a plain connection. */
@@ -76,6 +79,10 @@ struct sched_queue *client_queue(struct client *client, struct board *board);
 void client_send(struct client *client, struct strbuf *take_line);
 /* Whether more output may be produced for it. */
 bool client_has_room(const struct client *client);
+/* Where the output that it was sent so far ends, and how far its side has taken that, in bytes since the
+ * start; with TLS roughly. Both 0 once it is CLOSED. */
+uint64_t client_sent_bytes(const struct client *client);
+uint64_t client_taken_bytes(const struct client *client);
 /* A request of its list was answered: reads on, or ends the connection. */
 void client_request_done(struct client *client);
 /* For board_handler.may_run. */

@@ -38,6 +38,11 @@ void config_init(struct config *config)
         .max_stages = 256,
         .stage_expiry_ms = 3600000,
         .max_image_bytes = 64u * 1024u * 1024u,
+        .max_watches = 32,
+        .max_watch_bytes = 64u * 1024u,
+        .max_board_watches = 4096,
+        .max_board_watch_bytes = 1024u * 1024u,
+        .min_watch_interval_ms = 10,
     };
 }
 
@@ -253,6 +258,11 @@ static bool take_limits(struct config *config, struct json_span root, const char
                                           "stage_expiry_ms",
                                           "max_image_bytes",
                                           "login_ms",
+                                          "max_watches",
+                                          "max_watch_bytes",
+                                          "max_board_watches",
+                                          "max_board_watch_bytes",
+                                          "min_watch_interval_ms",
                                           NULL};
     struct config_limits *limits = &config->limits;
     struct config_number numbers[] = {
@@ -270,6 +280,11 @@ static bool take_limits(struct config *config, struct json_span root, const char
         {"max_stages", &limits->max_stages, 1, 10000},
         {"stage_expiry_ms", &limits->stage_expiry_ms, 100, 604800000},
         {"max_image_bytes", &limits->max_image_bytes, 1, 1u << 30},
+        {"max_watches", &limits->max_watches, 1, 10000},
+        {"max_watch_bytes", &limits->max_watch_bytes, 64, 1u << 20},
+        {"max_board_watches", &limits->max_board_watches, 1, 100000},
+        {"max_board_watch_bytes", &limits->max_board_watch_bytes, 64, 64u << 20},
+        {"min_watch_interval_ms", &limits->min_watch_interval_ms, 1, 60000},
     };
     struct json_span object;
     if (!json_find_member(root, "limits", &object)) {

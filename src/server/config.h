@@ -48,6 +48,11 @@ struct config_limits {
     uint64_t max_stages;            /* of an identity, 1 to 10,000; 256 by default */
     uint64_t stage_expiry_ms;       /* from the last use, 100 to 7 days; an hour by default */
     uint64_t max_image_bytes;       /* that one call takes from a stage or a file, 1 to 1 GiB; 64 MiB */
+    uint64_t max_watches;           /* of memory, of one connection, 1 to 10,000; 32 by default */
+    uint64_t max_watch_bytes;       /* of those together, 64 to 1 MiB; 64 KiB by default */
+    uint64_t max_board_watches;     /* on a board, 1 to 100,000; 4,096 by default */
+    uint64_t max_board_watch_bytes; /* of those together, 64 to 64 MiB; 1 MiB by default */
+    uint64_t min_watch_interval_ms; /* 1 to 60,000; 10 by default */
 };
 
 struct config {

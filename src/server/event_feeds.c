@@ -37,7 +37,7 @@ void event_feeds_write_queue(struct server *server, const struct board *board, s
 {
     size_t index = server_board_index(server, board);
     size_t shown = 0;
-    json_u64(json, "queued", board_queued(board));
+    json_u64(json, "queued", server_queued(server, board));
     json_open_array(json, "queue");
     list_for_each (node, &server->shares) {
         const struct share *share = list_entry(node, struct share, node);
@@ -57,10 +57,10 @@ static void on_queue_timer(void *context)
     struct queue_feed *feed = context;
     struct server *server = feed->server;
     struct board *board = server->boards[feed->board];
-    if (feed->told == board_queued(board)) {
+    if (feed->told == server_queued(server, board)) {
         return;
     }
-    feed->told = board_queued(board);
+    feed->told = server_queued(server, board);
     feed->told_us = clock_now_us();
     events_queue(server, board);
 }

@@ -241,6 +241,32 @@ void events_log(struct server *server, const char *level, const char *time, cons
     finish(server, &event);
 }
 
+void events_memory(struct server *server, struct board *board, const struct events_watch *news)
+{
+    struct event event;
+    struct json_writer *json = begin(&event, RPC_TOPIC_MEMORY, "memory", board);
+    json_text(json, "kind", news->kind);
+    if (news->client != NULL) {
+        json_text(json, "identity", news->client->identity);
+    }
+    if (news->client != NULL && news->client->name[0] != '\0') {
+        json_text(json, "client", news->client->name);
+    }
+    if (news->bytes > 0) {
+        json_u64(json, "bytes", news->bytes);
+        json_u64(json, "interval_ms", news->interval_ms);
+    }
+    if (news->size > 0) {
+        json_address(json, "address", news->address);
+        json_u64(json, "size", news->size);
+    }
+    if (news->message != NULL) {
+        json_text(json, "message", news->message);
+    }
+    json_u64(json, "watches", news->watches);
+    finish(server, &event);
+}
+
 struct lease_news {
     const struct lease *lease;
     enum lease_event event;

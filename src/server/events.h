@@ -17,6 +17,18 @@ void events_progress(struct server *server, struct board *board, struct operatio
 void events_queue(struct server *server, struct board *board);
 /* A line of the daemon's log. */
 void events_log(struct server *server, const char *level, const char *time, const char *text);
+/* Of watches of memory; what is NULL or 0 is left out. */
+struct events_watch {
+    const char *kind;
+    const struct client *client; /* whose watch it is */
+    uint64_t bytes;
+    uint64_t interval_ms;
+    uint64_t address; /* with `size` */
+    uint64_t size;
+    const char *message;
+    size_t watches;
+};
+void events_memory(struct server *server, struct board *board, const struct events_watch *news);
 /* To those who wait for the lease, and to whoever it was taken from, also without a subscription. */
 void events_lease(struct server *server, struct board *board, enum lease_event event,
                   const struct lease_holder *holder, const struct lease_waiter *waiter);

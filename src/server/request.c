@@ -14,6 +14,7 @@
 #include "rpc/json.h"
 #include "server/events.h"
 #include "server/identity.h"
+#include "server/watch.h"
 
 #define MAX_BATCH 64u
 #define SMALL_REQUEST_BYTES (64u * 1024u)
@@ -378,7 +379,7 @@ bool request_run(struct request *request, struct op *take_op, request_result *wr
 {
     struct server *server = request->server;
     struct board *board = request->board;
-    size_t place = board_queued(board);
+    size_t place = server_queued(server, board);
 
     if (take_op->target[0] == '\0') {
         snprintf(take_op->target, sizeof take_op->target, "%s", request->target);

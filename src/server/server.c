@@ -13,12 +13,14 @@
 #include "server/events.h"
 #include "server/request.h"
 #include "server/target_waits.h"
+#include "server/watch.h"
 
 #define STOP_LOOK_MS 20u
 
 static void on_link_changed(void *context, struct board *board, const char *reason)
 {
     events_link(context, board, reason);
+    watch_link_changed(context, board, reason);
 }
 
 static void on_target_notified(void *context, struct board *board, const char *kind, const char *value)
@@ -48,14 +50,18 @@ static void on_queue_changed(void *context, struct board *board)
 static bool may_run(void *context, struct op *op, enum board_pass pass)
 {
     const struct request *request = request_of(op);
+    const struct watch_board *watches = watch_board_reading(op);
     (void)context;
+    if (watches != NULL) {
+        return watch_may_run(watches, pass);
+    }
     return request == NULL || client_may_run(request->client, op->class->changes, pass);
 }
 
 static void on_link_used(void *context, struct op *op, uint64_t used_us)
 {
     struct request *request = request_of(op);
-    (void)context;
+    watch_link_used(context, op);
     if (request != NULL && !op->detached && op->state != OP_ENDING) {
         client_link_used(request->client, used_us);
     }
@@ -109,8 +115,9 @@ static void on_accepted(void *context, int fd)
     update_listeners(server);
 }
 
-void server_connection_gone(struct server *server, const struct client *client)
+void server_connection_gone(struct server *server, struct client *client)
 {
+    watch_end_all(client);
     for (size_t i = 0; i < server->board_count; i++) {
         board_lease_connection_gone(server->boards[i], client);
     }
@@ -164,6 +171,7 @@ static void start_boards(struct server *server)
                                         .lease_grace_ms = (uint32_t)from->lease_grace_ms,
                                         .require_lease = from->require_lease};
         server->boards[i] = board_new(server->loop, &options, &board_handler, server);
+        server->watches[i] = watch_board_new(server, server->boards[i]);
         server->board_count++;
     }
 }
@@ -314,6 +322,7 @@ void server_free(struct server *server)
     close_clients(server);
     for (size_t i = 0; i < server->board_count; i++) {
         board_free(server->boards[i]);
+        watch_board_free(server->watches[i]);
     }
     event_feeds_fini(server);
     private_dir_free(server->share);
@@ -347,6 +356,11 @@ bool server_find_board(struct server *server, const char *name, struct board **r
     err_set(err, ERR_NOT_FOUND, "there is no board \"%s\"", name);
     err_add_text(err, "parameter", "board");
     return false;
+}
+
+size_t server_queued(struct server *server, const struct board *board)
+{
+    return board_queued(board) - watch_queued(watch_board_of(server, board));
 }
 
 size_t server_board_index(const struct server *server, const struct board *board)

@@ -20,6 +20,7 @@
 
 struct client;
 struct request;
+struct watch_board;
 
 /* A method's implementation: answers the request or makes it an operation, and returns true; or returns false
  * with `err` set. `params` is the method's own struct; what the handler wants to keep it takes out of it. */
@@ -48,6 +49,8 @@ struct server {
     struct private_dir *share;       /* for files that OpenOCD may see too; NULL: none */
     struct board *boards[CONFIG_MAX_BOARDS];
     size_t board_count;
+    struct watch_board *watches[CONFIG_MAX_BOARDS]; /* of each board */
+    uint64_t last_watch;
     struct server_listener listeners[CONFIG_MAX_LISTENERS];
     size_t listener_count;
     struct list clients; /* struct client, closing ones too */
@@ -92,13 +95,16 @@ void server_free(struct server *server);
 /* `name` NULL: the only board. Fails with invalid_params or not_found, naming the parameter `board`. */
 bool server_find_board(struct server *server, const char *name, struct board **ret_board, struct err *err)
     __attribute__((warn_unused_result));
+/* Operations of clients that wait or run on the board; not those of watches. */
+size_t server_queued(struct server *server, const struct board *board);
 size_t server_board_index(const struct server *server, const struct board *board);
 
 /* Lets every board begin what was queued. */
 void server_kick_boards(struct server *server);
 
-/* The client will send no more: for the leases. May end requests of its that wait for one. */
-void server_connection_gone(struct server *server, const struct client *client);
+/* The client will send no more: for the leases, and its watches end. May end requests of its that wait for a
+ * lease. */
+void server_connection_gone(struct server *server, struct client *client);
 /* Called by clients as they come and go: keeps to the limit on their number. */
 void server_client_gone(struct server *server);
 

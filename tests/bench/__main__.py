@@ -24,8 +24,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
 from flash_rows import FLASH_ROWS  # noqa: E402
 from rows import ROWS, Rig, Row  # noqa: E402
+from watch_rows import WATCH_ROWS  # noqa: E402
 
-ALL_ROWS = ROWS + FLASH_ROWS
+ALL_ROWS = ROWS + FLASH_ROWS + WATCH_ROWS
 
 PAIRS = 5
 
@@ -60,7 +61,8 @@ def report(measured: Measured) -> None:
     print(f"{row.name}: {row.what}")
     print(f"  against: {row.against}")
     for direct, ours, ratio in measured.pairs:
-        print(f"    direct {direct * 1000:10.3f} ms   ocdmux {ours * 1000:10.3f} ms   ratio {ratio:.3f}")
+        unit = measured.row.unit
+        print(f"    direct {direct * 1000:10.3f} {unit}   ocdmux {ours * 1000:10.3f} {unit}   ratio {ratio:.3f}")
     print(f"  median ratio {measured.median:.3f}, goal at least {row.goal:.3f} ({row.goal_text}): "
           f"{'met' if measured.met else 'MISSED'}")
 

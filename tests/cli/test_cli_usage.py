@@ -8,7 +8,7 @@ import pytest
 from fake_server import FakeServer
 
 COMMANDS = ["flash", "verify", "load", "erase", "protect", "banks", "info", "upload", "download", "stages", "read", "write",
-            "hexdump", "search", "dump", "load-bytes", "write-bytes", "halt", "resume", "reset", "step", "wait-for",
+            "hexdump", "search", "watch", "dump", "load-bytes", "write-bytes", "halt", "resume", "reset", "step", "wait-for",
             "registers", "register", "break", "unbreak", "breakpoints", "targets", "status", "top", "boards", "stats",
             "operations", "wait", "cancel", "lease", "with-lease", "events", "token", "stdio", "call", "openocd"]
 
@@ -74,7 +74,7 @@ BAD = [
     ("call x [1]", "JSON-PARAMS is not a JSON object"),
     ("call x {]", "JSON-PARAMS is not a JSON object"),
     ("call x {}x", "JSON-PARAMS is not a JSON object"),
-    ("events weather", "a topic is target, link, operation, lease, queue or log, not 'weather'"),
+    ("events weather", "a topic is target, link, operation, lease, queue, memory or log, not 'weather'"),
     ("lease", "lease needs ACTION"),
     ("lease take", "lease takes acquire, renew, release, status or break, not 'take'"),
     ("lease acquire --ttl 0", "--ttl is from 1 to 86400, not 0"),

@@ -93,6 +93,11 @@ static void test_config_of_one_board_has_defaults_for_the_rest(void **state)
     assert_int_equal(config->limits.max_stages, 256);
     assert_int_equal(config->limits.stage_expiry_ms, 3600000);
     assert_int_equal(config->limits.max_image_bytes, 64u << 20);
+    assert_int_equal(config->limits.max_watches, 32);
+    assert_int_equal(config->limits.max_watch_bytes, 64u << 10);
+    assert_int_equal(config->limits.max_board_watches, 4096);
+    assert_int_equal(config->limits.max_board_watch_bytes, 1u << 20);
+    assert_int_equal(config->limits.min_watch_interval_ms, 10);
     assert_null(config->stage_root);
     assert_null(config->stage_group);
     assert_null(config->share_dir);
@@ -119,7 +124,9 @@ static void test_config_takes_every_member(void **state)
         "\"max_output_bytes\": 1024, \"max_inline_bytes\": 1, \"max_clients\": 100000, "
         "\"slow_reader_ms\": 100, \"login_ms\": 600000, \"max_stage_bytes\": 1, \"max_total_stage_bytes\": "
         "1099511627776, "
-        "\"max_stages\": 10000, \"stage_expiry_ms\": 604800000, \"max_image_bytes\": 1073741824}}");
+        "\"max_stages\": 10000, \"stage_expiry_ms\": 604800000, \"max_image_bytes\": 1073741824, "
+        "\"max_watches\": 10000, \"max_watch_bytes\": 64, \"max_board_watches\": 1, "
+        "\"max_board_watch_bytes\": 67108864, \"min_watch_interval_ms\": 60000}}");
     assert_int_equal(config->board_count, 2);
     assert_string_equal(config->boards[0].stage_dir, "/var/tmp");
     assert_int_equal(config->boards[0].link_limit_ms, 1000);
@@ -146,6 +153,11 @@ static void test_config_takes_every_member(void **state)
     assert_int_equal(config->limits.max_stages, 10000);
     assert_int_equal(config->limits.stage_expiry_ms, 604800000);
     assert_int_equal(config->limits.max_image_bytes, 1u << 30);
+    assert_int_equal(config->limits.max_watches, 10000);
+    assert_int_equal(config->limits.max_watch_bytes, 64);
+    assert_int_equal(config->limits.max_board_watches, 1);
+    assert_int_equal(config->limits.max_board_watch_bytes, 64u << 20);
+    assert_int_equal(config->limits.min_watch_interval_ms, 60000);
     assert_string_equal(config->stage_root, "/stages");
     assert_string_equal(config->stage_group, "lab");
     assert_string_equal(config->share_dir, "/share");
@@ -251,6 +263,12 @@ static void test_config_errors_name_the_member(void **state)
          "lab.json: limits.max_total_stage_bytes: must be a whole number from 1 to 1099511627776"},
         {"{" BOARDS ", \"limits\": {\"stage_expiry_ms\": 99}}",
          "lab.json: limits.stage_expiry_ms: must be a whole number from 100 to 604800000"},
+        {"{" BOARDS ", \"limits\": {\"max_watches\": 0}}",
+         "lab.json: limits.max_watches: must be a whole number from 1 to 10000"},
+        {"{" BOARDS ", \"limits\": {\"max_watch_bytes\": 63}}",
+         "lab.json: limits.max_watch_bytes: must be a whole number from 64 to 1048576"},
+        {"{" BOARDS ", \"limits\": {\"min_watch_interval_ms\": 60001}}",
+         "lab.json: limits.min_watch_interval_ms: must be a whole number from 1 to 60000"},
         {"{" BOARDS ", \"limits\": {\"max_image_bytes\": 1073741825}}",
          "lab.json: limits.max_image_bytes: must be a whole number from 1 to 1073741824"},
         {"{" BOARDS ", \"share_dir\": \"\"}", "lab.json: share_dir: must be a text that is not empty"},

@@ -25,8 +25,9 @@ static size_t log_events;
 static char last_text[2048];
 static char last_level[16];
 
-size_t board_queued(const struct board *board)
+size_t server_queued(struct server *given, const struct board *board)
 {
+    assert_ptr_equal(given, server);
     assert_ptr_equal(board, &board_of_test);
     return queued;
 }
@@ -41,7 +42,7 @@ size_t server_board_index(const struct server *given, const struct board *board)
 void events_queue(struct server *given, struct board *board)
 {
     assert_ptr_equal(given, server);
-    told = board_queued(board);
+    told = server_queued(given, board);
     queue_events++;
 }
 

@@ -292,7 +292,7 @@ def test_protocol_notification_examples_fit() -> None:
     validator = Validator(PROTOCOL)
     for name, entry in DOCUMENT["x-notifications"].items():
         validator.check_notification({"jsonrpc": "2.0", "method": name, "params": entry["example"]})
-    assert set(validator.notified) == {"progress", "data", "event"}
+    assert set(validator.notified) == {"progress", "data", "event", "memory.changed"}
 
 
 def test_protocol_results_are_closed() -> None:

@@ -8,9 +8,10 @@
 #include "fields.h"
 #include "print.h"
 
-static const char *const cmd_topics[] = {"target", "link", "operation", "lease", "queue", "log", NULL};
+static const char *const cmd_topics[] = {"target", "link",   "operation", "lease",
+                                         "queue",  "memory", "log",       NULL};
 /* Of those, the first ones: what everybody may ask for. */
-#define CMD_TOPICS_USUAL 5u
+#define CMD_TOPICS_USUAL 6u
 
 /* "SEQ TOPIC BOARD name=value ...": a newer server's members are shown as well; a snapshot with --json only.
  */
@@ -136,9 +137,9 @@ enum status cmd_events(struct session *session)
     struct ocdmux_error error = OCDMUX_ERROR_INIT;
     for (size_t i = 0; i < arguments->count; i++) {
         if (!options_is_choice(&topic, arguments->words[i])) {
-            (void)options_complain(arguments,
-                                   "a topic is target, link, operation, lease, queue or log, not '%s'",
-                                   arguments->words[i]);
+            (void)options_complain(
+                arguments, "a topic is target, link, operation, lease, queue, memory or log, not '%s'",
+                arguments->words[i]);
             return STATUS_USAGE;
         }
     }

@@ -145,6 +145,23 @@ static void cmd_status_print_repairs(const cJSON *repairs)
     }
 }
 
+static void cmd_status_print_watches(const cJSON *watches)
+{
+    char count[24];
+    char bytes[24];
+    char interval[24];
+    char reached[24];
+    uint64_t number = 0;
+    if (!field_u64(watches, "count", &number) || number == 0) {
+        return;
+    }
+    field_format_number(watches, "count", count);
+    field_format_number(watches, "bytes", bytes);
+    field_format_number(watches, "interval_ms", interval);
+    field_format_number(watches, "reached_ms", reached);
+    printf("watches: %s, of %s bytes, every %s ms (reached: %s ms)\n", count, bytes, interval, reached);
+}
+
 static void cmd_status_print_board(const cJSON *board)
 {
     static const char *const skip[] = {NULL};
@@ -154,6 +171,7 @@ static void cmd_status_print_board(const cJSON *board)
     cmd_status_print_operations(board);
     cmd_status_print_queue(field_array(board, "queue"));
     lease_print(board);
+    cmd_status_print_watches(field_get(board, "watches"));
     cmd_status_print_repairs(field_array(board, "pending_repairs"));
 }
 

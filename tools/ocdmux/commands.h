@@ -103,6 +103,10 @@ enum status cmd_lease(struct session *session);
 extern const struct option cmd_with_lease_options[];
 enum status cmd_with_lease(struct session *session);
 
+/* cmd_watch.c */
+extern const struct option cmd_watch_options[];
+enum status cmd_watch(struct session *session);
+
 /* cmd_events.c */
 enum status cmd_events(struct session *session);
 

@@ -71,6 +71,14 @@ static const struct command commands[] = {
      "line.\n"
      "Finding nothing is no failure: the exit status is 0, and a note on standard error says so.",
      cmd_search},
+    {"watch", "ADDRESS[:SIZE]...", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_watch_options,
+     "show memory as it changes, until Ctrl-C",
+     "SIZE is in bytes; one unit if it is not given. On a terminal the units are shown in place, and those\n"
+     "that have just changed are marked; else each row in which something changed is a line. However many\n"
+     "watch a place, it is read once for all. With --json the first line is the result of the call, and "
+     "each\n"
+     "further one the parameters of a notification.",
+     cmd_watch},
     {"dump", "ADDRESS SIZE [FILE]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_dump_options,
      "copy memory into a file",
      "FILE is on this machine: it is written as FILE.part, checked by size and SHA-256, and then renamed.\n"
@@ -146,7 +154,8 @@ static const struct command commands[] = {
      "where it cannot be run.",
      cmd_with_lease},
     {"events", "[TOPIC...]", COMMAND_TAKES_BOARD, NULL, "print events as they happen, until Ctrl-C",
-     "Topics are target, link, operation, lease, queue and log; all but log, which is for admins, if none is "
+     "Topics are target, link, operation, lease, queue, memory and log; all but log, which is for admins, if "
+     "none is "
      "given.\nIf the server had to drop some, an event `dropped` says how many. With --json the first line "
      "is "
      "the\n"
