@@ -117,7 +117,8 @@ def _stats(server: "Server", message: Message) -> Message:
     last = _integer(message, "last", 20)
     scripts = list(server.scripts)
     return {
-        "commands": server.commands, "connections": len(server.tcl), "accepted": server.accepted,
+        "commands": server.commands, "envelopes": server.envelopes,
+        "connections": len(server.tcl), "accepted": server.accepted,
         "scripts": scripts[-last:] if last > 0 else [], "stalled": server.stalled,
         "busy": server.serving is not None, "state": server.ocd.state,
         "listening": server.listener is not None, "probed": server.ocd.probed,
@@ -127,6 +128,7 @@ def _stats(server: "Server", message: Message) -> Message:
 
 def _reset_counters(server: "Server", message: Message) -> Message:
     server.commands = 0
+    server.envelopes = 0
     server.accepted = 0
     server.scripts.clear()
     return {}

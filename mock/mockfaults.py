@@ -39,6 +39,9 @@ _COMMON = ("cmd", "action", "match", "nth", "times", "at")
 # The plain envelope, and the one whose script takes further words.
 _RE_ENVELOPE = re.compile(rb'apply \{(?:s|\{s args\}) \{.*?\}\} "', re.S)
 _RE_QUOTED = re.compile(rb'(?:[^"\\]|\\.)*', re.S)
+# What runs the words behind it, each a command of its own.
+_BUNDLE = b"apply {args {set n 0;"
+_RE_WORD = re.compile(rb' "((?:[^"\\]|\\.)*)"', re.S)
 _RE_HEADER = re.compile(rb"\0(\S+) (-?\d+) (\d+) (\d+) (\d+):")
 
 
@@ -150,11 +153,12 @@ class Faults:
         return rule.number
 
     def take(self, line: bytes, count: int) -> List[Rule]:
-        """The rules that hit this command, the `count`th; spent rules are forgotten."""
+        """The rules that hit this envelope, whose first command is the `count`th; spent rules are forgotten."""
         if not self.rules:
             return []
-        inner = inner_script(line)
-        hit = [rule for rule in self.rules if rule.applies(inner, count)]
+        hit = []
+        for number, inner in enumerate(inner_scripts(line)):
+            hit += [rule for rule in self.rules if rule.applies(inner, count + number) and rule not in hit]
         if hit:
             self.rules = [rule for rule in self.rules if not rule.spent()]
         return hit
@@ -175,8 +179,32 @@ def inner_script(line: bytes, limit: int = 0) -> str:
     return unescape(line[match.end():end].decode("latin-1"))
 
 
-def replace_inner(line: bytes, script: bytes) -> bytes:
-    """The command with another (plain, harmless) script inside."""
+def _bundled(line: bytes) -> List["re.Match[bytes]"]:
+    """The quoted scripts of an envelope that holds several; none where it does not."""
+    match = _RE_ENVELOPE.match(line)
+    if match is None or not line.startswith(_BUNDLE, match.end()):
+        return []
+    first = _RE_QUOTED.match(line, match.end())
+    assert first is not None
+    return list(_RE_WORD.finditer(line, first.end() + 1))
+
+
+def inner_scripts(line: bytes, limit: int = 0) -> List[str]:
+    """The commands of an envelope, each as inner_script gives it."""
+    bundled = _bundled(line)
+    if not bundled:
+        return [inner_script(line, limit)]
+    return [unescape(word.group(1)[:limit or None].decode("latin-1")) for word in bundled]
+
+
+def replace_inner(line: bytes, script: bytes, pattern: Optional["re.Pattern[str]"] = None) -> bytes:
+    """The command with another (plain, harmless) script inside; of several those that the pattern finds."""
+    bundled = _bundled(line)
+    if bundled:
+        for word in reversed(bundled):
+            if pattern is None or pattern.search(unescape(word.group(1).decode("latin-1"))):
+                line = line[:word.start(1)] + script + line[word.end(1):]
+        return line
     match = _RE_ENVELOPE.match(line)
     return script if match is None else match.group() + script + b'"'
 

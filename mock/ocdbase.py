@@ -8,6 +8,7 @@ output and OpenOCD's own code.
 from __future__ import annotations
 
 import re
+import time
 import traceback
 from typing import Callable, Dict, List, Optional, Tuple
 
@@ -113,7 +114,7 @@ class OpenOCD:
         import ocdmemory
         import ocdtarget
 
-        self.commands = {"capture": capture, "version": version, "echo": echo, "usage": usage}
+        self.commands = {"capture": capture, "version": version, "ms": milliseconds, "echo": echo, "usage": usage}
         for module in (ocdtarget, ocdmemory, ocdflash, ocdimage, ocdbreak):
             self.commands.update(module.COMMANDS)
         for name in self.commands:
@@ -283,6 +284,11 @@ def capture(ocd: OpenOCD, argv: List[str]) -> str:
 
 def version(ocd: OpenOCD, argv: List[str]) -> str:
     return ocd.version
+
+
+def milliseconds(ocd: OpenOCD, argv: List[str]) -> str:
+    """`ms`: for differences."""
+    return "%d" % (time.monotonic() * 1000)
 
 
 def usage(ocd: OpenOCD, argv: List[str]) -> str:

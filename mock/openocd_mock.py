@@ -47,7 +47,8 @@ first connection is accepted, and one that fails ends the program with status 1.
     {"cmd": "drop"}              close every TCL connection
     {"cmd": "version", "text": T}        what `version` says from now on
     {"cmd": "stats", "last": N}  counts, state, and the last N (20) "scripts": of each inner script
-                                 up to 4096 bytes, of at most 1000 scripts
+                                 up to 4096 bytes, of at most 1000 scripts. Where an envelope holds
+                                 several commands, each counts and has a script of its own
     {"cmd": "reset_counters"}    counts and log start again
     {"cmd": "wait", "commands": N, "connections": N, "stalled": B, "timeout_ms": 5000}
                                  answers when all that is named holds (at least N commands,
@@ -250,6 +251,7 @@ class Server:
         self.selector = selectors.DefaultSelector()
         self.faults = mockfaults.Faults()
         self.commands = 0
+        self.envelopes = 0
         self.accepted = 0
         self.scripts: Deque[str] = collections.deque(maxlen=1000)
         self.tcl: List[TclConnection] = []
@@ -378,9 +380,11 @@ class Server:
 
     def serve(self, connection: TclConnection, line: bytes) -> None:
         """Start serving one command."""
-        self.commands += 1
-        self.scripts.append(mockfaults.inner_script(line, SCRIPT_LOGGED))
-        rules = self.faults.take(line, self.commands)
+        scripts = mockfaults.inner_scripts(line, SCRIPT_LOGGED)
+        rules = self.faults.take(line, self.commands + 1)
+        self.envelopes += 1
+        self.commands += len(scripts)
+        self.scripts.extend(scripts)
         if rules:
             self.serving = self._faulty(connection, line, rules)
             self.advance()
@@ -425,7 +429,7 @@ class Server:
                 connection.close(params["reset"])
                 return
             elif rule.action == "fail":
-                line = self._arm(line, params)
+                line = self._arm(line, rule)
         reply = self.ocd.run_line(connection.client, line)
         self.ocd.failures.clear()
         for rule in rules:
@@ -435,8 +439,9 @@ class Server:
                 yield None
         yield from self._answer(connection, reply, rules)
 
-    def _arm(self, line: bytes, params: Dict) -> bytes:
+    def _arm(self, line: bytes, rule: mockfaults.Rule) -> bytes:
         """Make the command fail as the rule says; returns the command to run."""
+        params = rule.params
         if params["command"]:
             self.ocd.failures.append(
                 (re.compile(params["command"], re.S), params["code"], params["text"], params["log"])
@@ -448,8 +453,9 @@ class Server:
                 self.ocd.log(params["log"])
             raise TclError(params["text"], params["code"])
 
-        self.ocd.interp.commands["__mock_fail"] = failing
-        return mockfaults.replace_inner(line, b"__mock_fail")
+        name = "__mock_fail%d" % rule.number
+        self.ocd.interp.commands[name] = failing
+        return mockfaults.replace_inner(line, name.encode(), rule.pattern)
 
     def _answer(
         self, connection: TclConnection, reply: bytes, rules: List[mockfaults.Rule]

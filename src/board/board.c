@@ -49,19 +49,7 @@ static void stop_waiting(struct op *op)
 
 static void on_lost(void *context, const char *reason)
 {
-    struct board *board = context;
-    struct op *op = board->in_flight;
-    if (op == NULL) {
-        return;
-    }
-    board->in_flight = NULL;
-    if (op->sent_change) {
-        ends_unknown(op, reason);
-    } else if (board->command.repeatable && !op->retried && !op->cancel_asked) {
-        op->retried = true;
-    } else {
-        ends_unavailable(op, reason);
-    }
+    ends_flight(context, reason);
 }
 
 /* Further attempts that fail, and a handshake that is run again, are no news. */
@@ -87,11 +75,10 @@ static void on_changed(void *context, enum ocd_link_state old_state, const char 
         board->change_count++; /* nobody knows what happens to the board meanwhile */
         /* Between the commands of an operation that changes the board nothing is in flight, but OpenOCD's own
          * state (what is halted, what is probed) is lost all the same. */
-        if (board->changer != NULL && board->changer != board->in_flight) {
-            if (board->changer->sent_change) {
-                ends_unknown(board->changer, reason);
-            }
+        if (board->changer != NULL && !board->changer->in_flight && board->changer->sent_change) {
+            ends_unknown(board->changer, reason);
         }
+        board->one_by_one = false;
         tell_link(board, false, reason);
         break;
     case OCD_LINK_IDLE:
@@ -107,7 +94,7 @@ static void on_changed(void *context, enum ocd_link_state old_state, const char 
                 loop_timer_set(board->look_timer, 0);
             }
         }
-        if (board->in_flight == NULL) {
+        if (flight_is_empty(&board->flight)) {
             loop_timer_set(board->kick_timer, 0);
         }
         break;
@@ -193,11 +180,13 @@ struct board *board_new(struct loop *loop, const struct board_options *options,
     board->loop = loop;
     board->name = xstrdup(options->name);
     board->unavailable_ms = options->unavailable_ms;
+    board->link_limit_ms = options->link_limit_ms;
     board->handler = handler;
     board->context = context;
     repairs_init(&board->repairs, options->state_dir, options->name, options->address.text);
     board_lease_init(board, options);
     exchange_init(&board->exchange, options->share);
+    flight_init(&board->flight);
     sched_init(&board->sched);
     sched_identity_init(&board->own_identity);
     sched_queue_init(&board->own_queue, &board->sched, &board->own_identity);
@@ -215,6 +204,7 @@ void board_free(struct board *board)
     }
     for_each_op(board, ends_cancelled);
     ocd_link_free(board->link);
+    flight_clear(&board->flight);
     exchange_fini(&board->exchange);
     repairs_fini(&board->repairs);
     board_lease_fini(board);
@@ -262,7 +252,8 @@ const char *board_connected_since(const struct board *board)
 
 struct op *board_running(struct board *board)
 {
-    return board->in_flight != NULL ? board->in_flight : board->changer;
+    struct op *op = flight_first(&board->flight);
+    return op != NULL ? op : board->changer;
 }
 
 bool board_is_up(const struct board *board)
@@ -307,7 +298,7 @@ void board_submit(struct board *board, struct sched_queue *queue, struct op *tak
 void board_cancel(struct op *op)
 {
     op->cancel_asked = true;
-    if (op->board->in_flight != op && !op->critical) {
+    if (!op->in_flight && !op->critical) {
         ends_cancelled(op);
     }
 }
@@ -326,8 +317,7 @@ void board_kick(struct board *board)
 bool board_stop(struct board *board)
 {
     for_each_op(board, board_cancel);
-    bool changing = board->in_flight != NULL && board->command.changes;
-    return !changing && (board->changer == NULL || !board->changer->critical);
+    return !flight_changes(&board->flight) && (board->changer == NULL || !board->changer->critical);
 }
 
 bool board_op_disturbed(const struct op *op)

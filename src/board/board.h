@@ -1,7 +1,11 @@
 /*
  * One board: its link, the operations that wait for it, and the runner that takes them through their steps,
- * one command on the link at a time. Alone measures time, sets budgets, and handles cancel, deadlines and a
+ * one envelope on the link at a time. Alone measures time, sets budgets, and handles cancel, deadlines and a
  * lost link.
+ *
+ * Short commands that wait at the same moment travel in one envelope, in the order of their turns, each
+ * failing on its own; together they take no longer than a piece of a long operation. A read that several
+ * operations wait for at the same moment is made once for all of them.
  *
  * Changing operations run one at a time; reads go between their pieces. A `consistent` read makes changing
  * operations wait.
@@ -40,7 +44,7 @@ struct board_handler {
     bool (*may_run)(void *context, struct op *op, enum board_pass pass);
     /* An operation came or went: board_queued() may be another. */
     void (*queue_changed)(void *context, struct board *board);
-    /* A command of `op` kept the link busy for so long. */
+    /* A command of `op` kept the link busy for so long: of an envelope that it shares, its part. */
     void (*link_used)(void *context, struct op *op, uint64_t used_us);
 };
 
@@ -60,7 +64,9 @@ struct board_options {
 struct board_counters {
     uint64_t bytes_read;
     uint64_t bytes_written;
-    uint64_t ended; /* operations */
+    uint64_t ended;        /* operations */
+    uint64_t joined;       /* commands that travelled in another's envelope */
+    uint64_t shared_reads; /* answered by another operation's command */
 };
 
 /* `options` is copied. */
@@ -78,7 +84,8 @@ const struct repairs *board_repairs(const struct board *board);
 const struct board_counters *board_counters(const struct board *board);
 /* Operations that wait or run, those that only finish a piece among them; not the board's own survey. */
 size_t board_queued(const struct board *board);
-/* The operation whose command is on the link; else a changing one that is between its pieces; else NULL. */
+/* The first operation whose command is on the link; else a changing one that is between its pieces; else
+ * NULL. */
 struct op *board_running(struct board *board);
 /* Since when the link is up, wall clock; "" while it is not. */
 const char *board_connected_since(const struct board *board);

@@ -70,9 +70,7 @@ void ends_op(struct op *op, struct err *err)
     sched_remove(op);
     loop_timer_free(op->timer);
     board->counters.ended++;
-    if (board->in_flight == op) {
-        board->in_flight = NULL;
-    }
+    flight_drop(op);
     answer(op, err);
     op_free(op);
     board->handler->queue_changed(board->context, board);
@@ -107,14 +105,32 @@ void ends_unknown(struct op *op, const char *reason)
     ends_op(op, &err);
 }
 
+void ends_flight(struct board *board, const char *reason)
+{
+    struct op *op;
+    while ((op = flight_first(&board->flight)) != NULL) {
+        const struct op_command *command = &flight_slot_of(&board->flight, op)->command;
+        bool repeatable = command->repeatable;
+        op->sent_change = op->sent_change || command->changes;
+        flight_drop(op);
+        if (op->sent_change) {
+            ends_unknown(op, reason);
+        } else if (repeatable && !op->retried && !op->cancel_asked) {
+            op->retried = true;
+        } else {
+            ends_unavailable(op, reason);
+        }
+    }
+}
+
 /* The deadline passed. What is in flight stays in flight: OpenOCD cannot be told to stop. */
 static void deadline_passed(struct op *op)
 {
     struct board *board = op->board;
     struct err err;
-    bool in_flight = board->in_flight == op;
+    bool in_flight = op->in_flight;
 
-    if (in_flight && board->command.changes) {
+    if (in_flight && flight_slot_of(&board->flight, op)->command.changes) {
         err_set(&err, ERR_OUTCOME_UNKNOWN,
                 "the time limit passed while OpenOCD was changing the board: what came of it is "
                 "not known");
@@ -132,8 +148,8 @@ static void deadline_passed(struct op *op)
         ends_arm_timer(op);
         return;
     }
-    if (in_flight) {
-        board->in_flight = NULL;
+    flight_drop(op);
+    if (in_flight && flight_is_empty(&board->flight)) {
         ocd_link_abandon(board->link);
     }
     ends_op(op, &err);

@@ -4,7 +4,9 @@
 
 #include "board/board.h"
 #include "board/exchange.h"
+#include "board/flight.h"
 #include "board/lease.h"
+#include "board/pace.h"
 
 struct board_lease {
     struct lease lease;
@@ -18,15 +20,16 @@ struct board {
     struct loop *loop;
     char *name;
     uint32_t unavailable_ms;
+    uint32_t link_limit_ms;
     const struct board_handler *handler;
     void *context;
 
     struct ocd_link *link;
     struct sched sched;
-    struct op *in_flight;      /* its command is on the link */
-    struct op_command command; /* that command */
-    uint64_t sent_us;
-    struct exchange exchange; /* the file of that command, also where it was abandoned */
+    struct flight flight;     /* what is on the link, or about to be */
+    struct exchange exchange; /* the file of its command, also where it was abandoned */
+    struct pace pace;
+    bool one_by_one; /* this OpenOCD does not answer as it should when several commands share an envelope */
     struct repairs repairs;
     struct board_lease lease;
 
@@ -72,6 +75,9 @@ void board_lease_ended(struct op *op);
 void ends_arm_timer(struct op *op);
 /* The operation's timer fired. */
 void ends_on_timer(void *context);
+/* Nobody will know what became of the commands on the link: ends those operations that cannot send theirs
+ * again. */
+void ends_flight(struct board *board, const char *reason);
 /* Each tells the owner and frees the operation. */
 void ends_op(struct op *op, struct err *err);
 void ends_cancelled(struct op *op);
@@ -82,8 +88,17 @@ void ends_relearn(struct board *board);
 
 /* runner.c */
 
-/* Takes the operation's next step; the link is idle. May end it. */
-void runner_step(struct op *op);
+/* Takes the operation's next step, up to the command that it wants to be sent: true, and the command is the
+ * caller's. False: there is none, and the operation may have ended. */
+bool runner_prepare(struct op *op, struct op_command *ret_command) __attribute__((warn_unused_result));
+/*
+ * What it was going to send is not sent now: it keeps its turn; of several the last has to be postponed
+ * first. A change that has sent nothing yet has not begun then; one that was under way before is the one that
+ * changes the board again.
+ */
+void runner_postpone(struct op *op);
+/* Puts what the flight holds on the link, which is idle. Fails every operation of it where that cannot be. */
+void runner_send(struct board *board);
 void runner_on_reply(void *board_context, const struct ocd_reply *reply);
 
 /* turns.c */

@@ -7,6 +7,9 @@
  *                       -> queue (connection 2): op
  *         -> identity B -> queue (connection 3): op
  *
+ * Behind operations whose command is on the link already (op->in_flight) the next of the same queue may go as
+ * well, if those end with the answer.
+ *
  * An identity or queue joins the end of its ring when it gets its first operation, and moves to the end when
  * it was served; one whose head may not run now is passed over and keeps its place.
  */
@@ -28,6 +31,7 @@ struct sched {
 struct sched_identity {
     struct list node;   /* in sched.busy, or in no list */
     struct list queues; /* struct sched_queue with work */
+    size_t count;       /* operations in them */
 };
 
 struct sched_queue {
@@ -48,11 +52,18 @@ void sched_add(struct sched_queue *queue, struct op *op);
 /* `op` is in a queue; wherever it stands in it. */
 void sched_remove(struct op *op);
 
+/* The operation of the queue that is the next to run; NULL if there is none, or if it has to wait for what is
+ * on the link. */
+struct op *sched_head(const struct sched_queue *queue);
+
 /*
  * The next operation whose turn it is and that `may_run` allows; NULL if there is none. It stays at the head
  * of its queue until sched_remove().
  */
 struct op *sched_pick(struct sched *sched, bool (*may_run)(void *context, struct op *op), void *context);
+
+/* It was picked, but cannot be served yet: it is the next to be picked again. */
+void sched_unpick(struct op *op);
 
 /*
  * The turn of `op`, which is in a queue, is over: whoever came meanwhile goes before its queue and its

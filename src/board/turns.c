@@ -2,13 +2,20 @@
  * alone. */
 #include "board/private.h"
 
+/* One that is about to be sent and ends with its answer is out of the way of whatever follows it in the same
+ * envelope. */
+static bool is_being_changed(const struct board *board)
+{
+    return board->changer != NULL && !(board->changer->in_flight && board->changer->ends);
+}
+
 static bool may_begin(struct board *board, const struct op *op)
 {
     if (op->class->changes) {
         if (board->changer == NULL && board->consistent > 0) {
             board->changer_waits = true;
         }
-        return board->changer == NULL && board->consistent == 0 && board_lease_may_begin(op);
+        return !is_being_changed(board) && board->consistent == 0 && board_lease_may_begin(op);
     }
     return !op->consistent || (board->changer == NULL && !board->changer_waits);
 }
@@ -80,6 +87,126 @@ static struct op *pick_op(struct board *board)
     return op;
 }
 
+/* A command that failed the link, or the file of which was not to be had, tries again by itself. */
+static bool may_share(const struct op *op)
+{
+    return op->class->short_commands && !op->retried && !op->refiled && !op->critical;
+}
+
+/* The command of `op` goes with the others of the envelope, or takes the answer of one of them. False: it has
+ * to wait for the next. */
+static bool join(struct board *board, struct op *op, struct op_command *command)
+{
+    size_t slot = 0;
+    if (flight_find(&board->flight, op, command, &slot)) {
+        flight_ride(&board->flight, op, command, slot);
+        return true;
+    }
+    if (!flight_takes(&board->flight, command, pace_room(&board->pace))) {
+        return false;
+    }
+    board->change_count += command->changes;
+    flight_add(&board->flight, op, command, board->change_count);
+    return true;
+}
+
+/* The next ones in the order of their turns, until the envelope is full or one comes that does not fit. */
+static void fill(struct board *board)
+{
+    struct op *op;
+    while (board->flight.count < BUNDLE_MOST && (op = pick_op(board)) != NULL) {
+        struct op_command command;
+        if (!may_share(op)) {
+            sched_unpick(op);
+            return;
+        }
+        if (!runner_prepare(op, &command)) {
+            continue;
+        }
+        bool joined = join(board, op, &command);
+        strbuf_fini(&command.script);
+        if (!joined) {
+            runner_postpone(op);
+            return;
+        }
+    }
+}
+
+static const struct ocd_target *target_of(struct board *board, const struct op *op)
+{
+    return ocd_info_find_target(ocd_link_info(board->link), op->target);
+}
+
+/* The operation on the link that `op` could share its answer with. */
+static bool wants_the_same(struct board *board, const struct op *op)
+{
+    for (size_t i = 0; i < board->flight.count; i++) {
+        const struct op *leader = board->flight.slots[i].leader;
+        if (leader->class == op->class && op->class->same_command(op, leader) &&
+            target_of(board, leader) == target_of(board, op)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A consistent read that has not begun overtakes no change that waits. */
+static bool overtakes(const struct board *board, const struct op *op)
+{
+    return op->consistent && op->state == OP_QUEUED && board->changers_queued > 0;
+}
+
+/* Its turn has not come, but what it waits for is about to be read. */
+static void ride(struct board *board, struct op *op)
+{
+    struct pick pick = {.board = board, .pass = BOARD_PASS_ALL};
+    struct op_command command;
+    if (op == NULL || op->class->same_command == NULL || op->retried || op->refiled || overtakes(board, op) ||
+        !wants_the_same(board, op) || !may_run(&pick, op) || !runner_prepare(op, &command)) {
+        return;
+    }
+    size_t slot = 0;
+    if (flight_find(&board->flight, op, &command, &slot)) {
+        flight_ride(&board->flight, op, &command, slot);
+    }
+    strbuf_fini(&command.script);
+}
+
+static void visit_heads(struct board *board, void (*visit)(struct board *board, struct op *op))
+{
+    list_for_each_safe (identity_node, identity_next, &board->sched.busy) {
+        struct sched_identity *identity = list_entry(identity_node, struct sched_identity, node);
+        list_for_each_safe (queue_node, queue_next, &identity->queues) {
+            visit(board, sched_head(list_entry(queue_node, struct sched_queue, node)));
+        }
+    }
+}
+
+static bool has_shareable(const struct flight *flight)
+{
+    for (size_t i = 0; i < flight->count; i++) {
+        if (flight->slots[i].command.shareable) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Sends the command of `op`, and what may go with it. */
+static void set_out(struct board *board, struct op *op, struct op_command *take_command)
+{
+    flight_clear(&board->flight);
+    board->change_count += take_command->changes;
+    flight_add(&board->flight, op, take_command, board->change_count);
+    if (board->flight.slots[0].command.words > 0 && may_share(op) && !board->one_by_one) {
+        fill(board);
+    }
+    if (has_shareable(&board->flight) && board->sched.count > 1) {
+        visit_heads(board, ride);
+    }
+    runner_send(board);
+}
+
 void turns_kick(struct board *board)
 {
     if (board->kicking) {
@@ -87,12 +214,15 @@ void turns_kick(struct board *board)
     }
     board->kicking = true;
     ends_relearn(board);
-    while (board->in_flight == NULL && ocd_link_get_state(board->link) == OCD_LINK_IDLE) {
+    while (flight_is_empty(&board->flight) && ocd_link_get_state(board->link) == OCD_LINK_IDLE) {
         struct op *op = pick_op(board);
+        struct op_command command;
         if (op == NULL) {
             break;
         }
-        runner_step(op);
+        if (runner_prepare(op, &command)) {
+            set_out(board, op, &command);
+        }
     }
     board->kicking = false;
 }

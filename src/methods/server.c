@@ -132,7 +132,9 @@ static void write_board_stats(struct server *server, struct board *board, struct
     json_open_object(json, NULL);
     json_text(json, "board", board_name(board));
     json_text(json, "link", ocd_link_state_name(ocd_link_get_state(board_link(board))));
-    json_u64(json, "commands", link->commands);
+    json_u64(json, "commands", link->envelopes + counters->joined);
+    json_u64(json, "envelopes", link->envelopes);
+    json_u64(json, "shared_reads", counters->shared_reads);
     json_u64(json, "reconnects", link->connects > 0 ? link->connects - 1 : 0);
     json_u64(json, "queued", server_queued(server, board));
     json_u64(json, "running", board_running(board) != NULL);

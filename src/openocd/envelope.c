@@ -111,9 +111,17 @@ static bool is_nonce(const char *text, size_t length)
     return length > 0 && length < ENVELOPE_NONCE_SIZE;
 }
 
+static size_t words_length(const struct envelope_data *data)
+{
+    return data->words != NULL ? data->words->length : 0;
+}
+
 /* Each piece a word of its own. */
 static void append_data(struct strbuf *out, const struct envelope_data *data)
 {
+    if (data->words != NULL) {
+        strbuf_append(out, data->words->data, data->words->length);
+    }
     for (size_t done = 0; done < data->size;) {
         size_t piece = data->size - done < DATA_PIECE ? data->size - done : DATA_PIECE;
         strbuf_append_byte(out, ' ');
@@ -133,13 +141,14 @@ bool envelope_encode_with_data(struct strbuf *out, const char *nonce, const char
 {
     assert(is_nonce(nonce, strlen(nonce)));
     size_t begin = out->length;
-    if (length > ENVELOPE_MAX_COMMAND || data->size > ENVELOPE_MAX_COMMAND) {
+    size_t words = words_length(data);
+    if (length > ENVELOPE_MAX_COMMAND || data->size > ENVELOPE_MAX_COMMAND || words > ENVELOPE_MAX_COMMAND) {
         return false;
     }
     /* Few bytes need more than one: growing once is enough as a rule. */
-    strbuf_reserve(out, length + data->size + data->size / 8 + sizeof(envelope_head_with_data) +
+    strbuf_reserve(out, length + words + data->size + data->size / 8 + sizeof(envelope_head_with_data) +
                             ENVELOPE_NONCE_SIZE + sizeof(envelope_tail));
-    strbuf_append_text(out, data->size > 0 ? envelope_head_with_data : envelope_head);
+    strbuf_append_text(out, data->size > 0 || words > 0 ? envelope_head_with_data : envelope_head);
     strbuf_append_text(out, nonce);
     strbuf_append(out, envelope_tail, sizeof(envelope_tail) - 1);
     tcl_quote(out, script, length);

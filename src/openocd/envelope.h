@@ -53,16 +53,17 @@ void ocd_reply_words(const struct ocd_reply *reply, struct strbuf *out);
 bool envelope_encode(struct strbuf *out, const char *nonce, const char *script, size_t length)
     __attribute__((warn_unused_result));
 
-/* Bytes that go with a script. */
+/* What goes with a script. */
 struct envelope_data {
     const uint8_t *bytes;
-    size_t size; /* 0: there are none */
+    size_t size;                /* 0: there are none */
+    const struct strbuf *words; /* quoted, a blank before each; NULL: none. Not beside bytes */
 };
 
 /*
  * The same for a script that is one command, whose words need no substitution; the data, in pieces of 256
- * KiB, are further words of that command. They are quoted and parsed once on their way and not twice, which
- * is what bulk data wants. Without any it is envelope_encode().
+ * KiB, or the words are further words of that command. They are quoted and parsed once on their way and not
+ * twice, which is what bulk data wants. Without any it is envelope_encode().
  */
 bool envelope_encode_with_data(struct strbuf *out, const char *nonce, const char *script, size_t length,
                                const struct envelope_data *data) __attribute__((warn_unused_result));

@@ -157,7 +157,7 @@ static bool transmit(struct ocd_link *link, const struct strbuf *script, const s
         err_add_text(err, "limit", "openocd_command_bytes");
         return false;
     }
-    link->counters.commands++;
+    link->counters.envelopes++;
     link->sent_us = clock_now_us();
     net_stream_write_take(link->stream, &command);
     return true;

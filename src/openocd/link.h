@@ -53,7 +53,7 @@ struct ocd_link_options {
 };
 
 struct ocd_link_counters {
-    uint64_t commands;
+    uint64_t envelopes; /* sent, those of handshakes among them */
     uint64_t connects;
     uint64_t strays; /* frames that answered nothing of ours */
     uint64_t late;   /* replies to abandoned commands */

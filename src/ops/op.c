@@ -15,6 +15,7 @@ void op_init(struct op *op, const struct op_class *class, const char *target)
         snprintf(op->target, sizeof op->target, "%s", target);
     }
     list_init(&op->queue_node);
+    list_init(&op->flight_node);
     op->budget = class->first_budget;
     op->command_ms = class->command_ms;
 }

@@ -62,7 +62,16 @@ struct op_command {
     bool changes;      /* changes the board */
     bool repeatable;   /* may be sent a second time if the link is lost before the answer */
     uint32_t limit_ms; /* the command may take longer than the link's limit; 0: it may not */
+
+    /* For travelling with the commands of others, in one envelope. */
+    uint32_t words; /* about so many accesses to the target, which do not take long (see board/pace.h) and
+                     * need no file; 0: it travels alone */
+    bool ends;      /* the operation ends with the answer, whatever it is */
+    bool shareable; /* whoever wants the same at the same moment may have the same answer */
 };
+
+/* No command that travels with others is more work. */
+#define OP_WORDS_MOST 64u
 
 /* What the runner hands to each step. */
 struct op_context {
@@ -102,6 +111,10 @@ struct op_class {
     uint64_t first_budget; /* bytes of the first command; 0: the operation does not ask for budgets */
     uint32_t command_ms; /* how long a command should take at the most; budgets grow until it does. Steps may
                           * change it through op->command_ms when they go on to work of another kind */
+    bool short_commands; /* some of its commands may travel with those of others */
+    /* Whether both, of this class, would send the same next command and take the same answer to it. NULL:
+     * never. */
+    bool (*same_command)(const struct op *op, const struct op *other);
     /* Adds what was done, and in what state the flash is, to an error that ends the operation early. May be
      * NULL. */
     void (*describe)(const struct op *op, struct err *err);
@@ -151,9 +164,14 @@ struct op {
     uint64_t started_us;     /* the first command; 0 before */
     uint64_t begun_change;   /* the board's change count at the first command */
     uint64_t last_change;    /* the same, at the last reply */
-    bool sent_change;        /* a command that changes the board was sent */
+    bool answered;           /* a command of it was */
+    bool sent_change;        /* a command that changes the board was sent, and is not in flight any more */
     bool retried;            /* the command in flight is the second try */
     bool refiled;            /* the same, because its file could not be made or fetched */
+    struct list flight_node; /* while its command is on the link, or about to be: see board/flight.h */
+    bool in_flight;
+    bool ends; /* that command's, and its slot */
+    size_t slot;
     bool cancel_asked;
     bool detached;             /* goes on without its client */
     const char *cancel_reason; /* static; NULL: somebody asked for it */

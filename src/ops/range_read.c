@@ -113,6 +113,7 @@ static enum op_verdict read_send(struct op *op, const struct op_context *context
 {
     struct range_read *read = (struct range_read *)op;
     command->repeatable = true;
+    command->shareable = true;
     if (read->from_flash) {
         if (!flash_bank_check(context->info, read->bank, op->target, err) ||
             !check_bank_range(read, context, err)) {
@@ -133,6 +134,7 @@ static enum op_verdict read_send(struct op *op, const struct op_context *context
     }
     struct memory_access access = next_access(read, context->budget);
     command->bytes = memory_access_size(&access);
+    command->words = access.count <= OP_WORDS_MOST ? access.count : 0;
     script_read_memory(&command->script, context->target, &access, read->physical);
     return OP_SEND;
 }
@@ -265,6 +267,7 @@ static enum op_verdict size_send(struct op *op, const struct op_context *context
         return OP_FAILED;
     }
     command->repeatable = true;
+    command->shareable = true;
     flash_geometry_script(&command->script, read->bank);
     return OP_SEND;
 }
@@ -312,6 +315,14 @@ static void free_read(struct op *op)
     free(read);
 }
 
+static bool same_command(const struct op *op, const struct op *other)
+{
+    const struct range_read *a = (const struct range_read *)op;
+    const struct range_read *b = (const struct range_read *)other;
+    return op->step == other->step && op->budget == other->budget && a->address == b->address &&
+           a->size == b->size && a->done == b->done && a->physical == b->physical && a->bank == b->bank;
+}
+
 static const struct op_step steps[] = {
     [STEP_READ] = {"read", read_send, read_reply},
     [STEP_SIZE] = {"size", size_send, size_reply},
@@ -321,6 +332,8 @@ static const struct op_class memory_class = {
     .name = "read",
     .steps = steps,
     .needs_target = true,
+    .short_commands = true,
+    .same_command = same_command,
     .long_running = true,
     .long_read = true,
     .first_budget = FIRST_BYTES,
@@ -332,6 +345,7 @@ static const struct op_class memory_class = {
 static const struct op_class flash_class = {
     .name = "read flash",
     .steps = steps,
+    .same_command = same_command,
     .long_running = true,
     .long_read = true,
     .first_budget = FIRST_BYTES,

@@ -15,6 +15,8 @@
 
 /* A first group that is larger holds more than the core's own registers: RISC-V lists all in one. */
 #define CORE_MOST 64u
+/* OpenOCD lists what it knows: that costs the time of its words only. */
+#define LIST_WORDS 8u
 
 enum register_step { REGISTER_LIST, REGISTER_ACCESS };
 
@@ -31,6 +33,7 @@ static enum op_verdict list_send(struct op *op, const struct op_context *context
     (void)op;
     (void)err;
     command->repeatable = true;
+    command->words = LIST_WORDS;
     script_on_target(&command->script, context->info, context->target->name, "reg");
     return OP_SEND;
 }
@@ -145,11 +148,18 @@ static void append_list(struct strbuf *script, const struct register_op *registe
     strbuf_append_byte(script, ']');
 }
 
+/* A register takes two accesses through the debug port. */
+static uint32_t read_words(size_t count)
+{
+    return count < OP_WORDS_MOST / 2 ? (uint32_t)(2 * count + 1) : 0;
+}
+
 static enum op_verdict read_send(struct op *op, const struct op_context *context, struct op_command *command,
                                  struct err *err)
 {
     (void)err;
     command->repeatable = true;
+    command->words = read_words(of(op)->count);
     strbuf_append_text(&command->script, "apply {{t n} {set s [$t curstate]; set v {};"
                                          " if {$s eq {halted}} {set v [$t get_reg $n]};"
                                          " list $s $v [$t curstate]}} ");
@@ -260,10 +270,16 @@ static const struct op_step write_steps[] = {
     [REGISTER_LIST] = {"list", list_send, known_reply},
     [REGISTER_ACCESS] = {"write", write_send, access_reply},
 };
-static const struct op_class list_class = {
-    .name = "register list", .steps = list_steps, .needs_target = true, .free = free_registers};
-static const struct op_class read_class = {
-    .name = "register read", .steps = read_steps, .needs_target = true, .free = free_registers};
+static const struct op_class list_class = {.name = "register list",
+                                           .steps = list_steps,
+                                           .needs_target = true,
+                                           .short_commands = true,
+                                           .free = free_registers};
+static const struct op_class read_class = {.name = "register read",
+                                           .steps = read_steps,
+                                           .needs_target = true,
+                                           .short_commands = true,
+                                           .free = free_registers};
 static const struct op_class write_class = {.name = "register write",
                                             .steps = write_steps,
                                             .changes = true,

@@ -12,6 +12,8 @@
 #define LOOK_EVERY_MS 10u
 #define SETTLE_LIMIT_MS 1000u
 #define RESET_LIMIT_MS 120000u
+/* OpenOCD knows what a survey asks for: it costs the time of its words only. */
+#define SURVEY_WORDS 4u
 
 /* Survey. */
 
@@ -22,6 +24,8 @@ static enum op_verdict survey_send(struct op *op, const struct op_context *conte
     (void)context;
     (void)err;
     command->repeatable = true;
+    command->shareable = true;
+    command->words = SURVEY_WORDS;
     ocd_info_survey_script(&command->script);
     return OP_SEND;
 }
@@ -43,9 +47,21 @@ static void free_plain(struct op *op)
 }
 
 static const struct op_step survey_steps[] = {{"survey", survey_send, survey_reply}};
-static const struct op_class survey_class = {.name = "survey", .steps = survey_steps, .free = free_plain};
-static const struct op_class look_class = {
-    .name = "state", .steps = survey_steps, .needs_target = true, .free = free_plain};
+static bool same_survey(const struct op *op, const struct op *other)
+{
+    (void)op;
+    (void)other;
+    return true;
+}
+
+static const struct op_class survey_class = {
+    .name = "survey", .steps = survey_steps, .short_commands = true, .free = free_plain};
+static const struct op_class look_class = {.name = "state",
+                                           .steps = survey_steps,
+                                           .needs_target = true,
+                                           .short_commands = true,
+                                           .same_command = same_survey,
+                                           .free = free_plain};
 
 struct op *survey_new(const char *target)
 {

@@ -14,9 +14,10 @@
 #define FIRST_BYTES 1024u
 #define COMMAND_MS 50u
 
-static bool in_halves(const struct typed_access *typed, const struct ocd_target *target)
+/* For `send`. */
+static void choose_width(struct typed_access *typed, const struct ocd_target *target)
 {
-    return typed->width == 64 && (typed->trying_halves || target->takes_width64 == OCD_NO);
+    typed->halves = typed->width == 64 && (typed->trying_halves || target->takes_width64 == OCD_NO);
 }
 
 /* The elements that one command covers. */
@@ -36,23 +37,35 @@ static uint64_t next_count(const struct typed_access *typed, const struct op_con
 static struct memory_access next_access(const struct typed_access *typed, const struct op_context *context)
 {
     uint64_t count = next_count(typed, context);
-    bool halves = in_halves(typed, context->target);
     return (struct memory_access){
         .address = typed->address + typed->done * (typed->width / 8),
-        .width = halves ? 32 : typed->width,
-        .count = (uint32_t)(halves ? 2 * count : count),
+        .width = typed->halves ? 32 : typed->width,
+        .count = (uint32_t)(typed->halves ? 2 * count : count),
     };
+}
+
+/* It ends with the answer if the command covers the rest, and no other width has to be tried after it. */
+static void set_short(struct op_command *command, const struct typed_access *typed,
+                      const struct op_context *context, const struct memory_access *access)
+{
+    bool is_last = next_count(typed, context) == typed->count - typed->done;
+    bool knows_width = access->width < 64 || context->target->takes_width64 == OCD_YES;
+    command->words = access->count <= OP_WORDS_MOST ? access->count : 0;
+    command->ends = is_last && knows_width;
 }
 
 static enum op_verdict read_send(struct op *op, const struct op_context *context, struct op_command *command,
                                  struct err *err)
 {
     struct typed_access *typed = (struct typed_access *)op;
+    choose_width(typed, context->target);
     struct memory_access access = next_access(typed, context);
     if (!op_check_range(context->target, typed->address, typed->count * (typed->width / 8), err)) {
         return OP_FAILED;
     }
     command->repeatable = typed->repeatable;
+    command->shareable = typed->repeatable;
+    set_short(command, typed, context, &access);
     command->bytes = memory_access_size(&access);
     script_read_memory(&command->script, context->target, &access, typed->physical);
     return OP_SEND;
@@ -68,7 +81,7 @@ static bool is_refusal(const struct typed_access *typed, const struct ocd_target
 {
     const char *first_line_end = memchr(reply->log, '\n', reply->log_length);
     bool one_line = first_line_end == NULL || first_line_end + 1 == reply->log + reply->log_length;
-    return !ocd_reply_ok(reply) && access->width == 64 && target->takes_width64 == OCD_UNKNOWN &&
+    return !ocd_reply_ok(reply) && access->width == 64 && target->takes_width64 != OCD_YES &&
            typed->done == 0 && one_line;
 }
 
@@ -92,7 +105,7 @@ static enum op_verdict failed(struct typed_access *typed, const struct op_contex
 static void learn_width64(struct typed_access *typed, struct ocd_target *target)
 {
     if (typed->width == 64) {
-        target->takes_width64 = in_halves(typed, target) ? OCD_NO : OCD_YES;
+        target->takes_width64 = typed->halves ? OCD_NO : OCD_YES;
         typed->trying_halves = false;
     }
 }
@@ -133,6 +146,7 @@ static enum op_verdict write_send(struct op *op, const struct op_context *contex
                                   struct err *err)
 {
     struct typed_access *typed = (struct typed_access *)op;
+    choose_width(typed, context->target);
     struct memory_access access = next_access(typed, context);
     uint64_t count = next_count(typed, context);
     size_t step = typed->width / 8;
@@ -146,6 +160,7 @@ static enum op_verdict write_send(struct op *op, const struct op_context *contex
                               bytes + i * step);
     }
     command->changes = true;
+    set_short(command, typed, context, &access);
     command->bytes = count * step;
     script_write_memory(&command->script, context->target, &access, typed->physical, bytes);
     return OP_SEND;
@@ -185,10 +200,20 @@ static void free_typed(struct op *op)
 static const struct op_step read_steps[] = {{"read", read_send, read_reply}};
 static const struct op_step write_steps[] = {{"write", write_send, write_reply}};
 
+static bool same_command(const struct op *op, const struct op *other)
+{
+    const struct typed_access *a = (const struct typed_access *)op;
+    const struct typed_access *b = (const struct typed_access *)other;
+    return a->repeatable && b->repeatable && a->address == b->address && a->width == b->width &&
+           a->count == b->count && a->done == b->done && a->physical == b->physical;
+}
+
 static const struct op_class read_class = {
     .name = "read",
     .steps = read_steps,
     .needs_target = true,
+    .short_commands = true,
+    .same_command = same_command,
     .first_budget = FIRST_BYTES,
     .command_ms = COMMAND_MS,
     .describe = describe,
@@ -200,6 +225,7 @@ static const struct op_class write_class = {
     .steps = write_steps,
     .changes = true,
     .needs_target = true,
+    .short_commands = true,
     .first_budget = FIRST_BYTES,
     .command_ms = COMMAND_MS,
     .describe = describe,

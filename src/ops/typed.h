@@ -18,6 +18,7 @@ struct typed_access {
     bool physical;
     bool repeatable;    /* a read that may be made twice */
     bool trying_halves; /* width 64 was refused just now: do two halves work? */
+    bool halves;        /* so the command was sent; what is known may change before its answer */
     struct strbuf bytes;
 };
 

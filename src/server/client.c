@@ -135,6 +135,27 @@ struct sched_queue *client_queue(struct client *client, struct board *board)
     return &client->queues[server_board_index(server, board)];
 }
 
+static bool too_many(struct err *err, const char *whose, const char *limit, uint64_t maximum)
+{
+    err_set(err, ERR_LIMIT_EXCEEDED, "%s %llu operations wait on this board already: try again later", whose,
+            (unsigned long long)maximum);
+    err_add_text(err, "limit", limit);
+    err_add_integer(err, "maximum", maximum);
+    return false;
+}
+
+bool client_may_queue(struct client *client, struct board *board, struct err *err)
+{
+    const struct config_limits *limits = &client->server->config->limits;
+    if (client_queue(client, board)->identity->count >= limits->max_identity_operations) {
+        return too_many(err, "of this identity", "max_identity_operations", limits->max_identity_operations);
+    }
+    if (server_queued(client->server, board) >= limits->max_board_operations) {
+        return too_many(err, "of all clients", "max_board_operations", limits->max_board_operations);
+    }
+    return true;
+}
+
 bool client_has_room(const struct client *client)
 {
     return client->stream != NULL &&

@@ -75,6 +75,12 @@ bool client_is_admin(const struct client *client);
 /* Its queue on the board, in its identity's share. */
 struct sched_queue *client_queue(struct client *client, struct board *board);
 
+/* Whether one operation more may wait there: limit_exceeded where its identity, or all together, have too
+ * many.
+ */
+bool client_may_queue(struct client *client, struct board *board, struct err *err)
+    __attribute__((warn_unused_result));
+
 /* Sends a whole line, LF included; takes the buffer's memory. Dropped if the client is CLOSED. */
 void client_send(struct client *client, struct strbuf *take_line);
 /* Whether more output may be produced for it. */

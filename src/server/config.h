@@ -37,6 +37,9 @@ struct config_limits {
         max_queued_bytes; /* of parameters that one connection's waiting requests hold; 16 MiB by default */
     uint64_t max_total_queued_bytes; /* the same of all connections; beyond it large requests are refused; 256
                                         MiB */
+    uint64_t max_identity_operations; /* of one identity on one board, waiting or running, 1 to 1,000,000;
+                                         32,768 by default */
+    uint64_t max_board_operations;    /* the same of all identities; 65,536 by default */
     uint64_t max_output_bytes; /* of output that one connection has not taken; reads that would add to it
                                   pause; 1 MiB */
     uint64_t max_inline_bytes; /* of data in one reply that is not streamed, 1 to 16 MiB; 4 MiB by default */

@@ -380,18 +380,18 @@ bool request_run(struct request *request, struct op *take_op, request_result *wr
     struct server *server = request->server;
     struct board *board = request->board;
     size_t place = server_queued(server, board);
-
-    if (take_op->target[0] == '\0') {
-        snprintf(take_op->target, sizeof take_op->target, "%s", request->target);
-    }
-    assert(!take_op->class->changes || request->method->changes); /* the lease was asked for */
     struct err err;
+
     err_reset(&err);
-    if (!audit_begin(server->audit, request, &err)) {
+    if (!client_may_queue(request->client, board, &err) || !audit_begin(server->audit, request, &err)) {
         op_free(take_op);
         request_fail(request, &err);
         return true;
     }
+    if (take_op->target[0] == '\0') {
+        snprintf(take_op->target, sizeof take_op->target, "%s", request->target);
+    }
+    assert(!take_op->class->changes || request->method->changes); /* the lease was asked for */
     take_op->connection = request->client;
     take_op->lease_number = request->lease_number;
     request->op = take_op;

@@ -84,8 +84,9 @@ void request_fail(struct request *request, const struct err *err);
 
 /*
  * Makes it an operation on its board, for the request's target where the operation has none of its own. Where
- * the operation's class says so, `operation` and `disturbed` are added to what `write_result` wrote. Always
- * returns true: handlers end with `return request_run(...)`.
+ * the operation's class says so, `operation` and `disturbed` are added to what `write_result` wrote. Where
+ * too many wait there already it is answered with limit_exceeded, and nothing is run. Always returns true:
+ * handlers end with `return request_run(...)`.
  */
 bool request_run(struct request *request, struct op *take_op, request_result *write_result);
 

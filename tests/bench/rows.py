@@ -15,6 +15,7 @@ from protocol_check import Validator
 
 from harness.paths import PROTOCOL
 from harness.stack import FLASH_BASE, KIB, Stack, make_image
+from crowd_rows import direct_many, our_many
 from link_rows import LinkFiles
 
 FLASH_SIZE = 256 * KIB
@@ -258,6 +259,8 @@ ROWS = [
         direct_wait, our_wait, 20.0, "at least 20 times better"),
     Row("search", "search of 256 KiB", "dump of the same range",
         our_dump, our_search, 1 / 1.05, "at most 5 % slower"),
+    Row("many_words", "reads per second of 100 clients, each a word at a time", "one client, one read behind the other, straight on "
+        "OpenOCD's port", direct_many, our_many, 1.3, "at least 1.3 times as many"),
     Row("link-put", "staging 1 MiB over the link, to OpenOCD's host (the daemon's link code, without clients or target)",
         "the same bytes escaped and sent in `puts` of 256 KiB, straight on the port of the same OpenOCD, which has no target",
         lambda rig: rig.link_files.direct_put(), lambda rig: rig.link_files.our_put(), 1 / 1.10,

@@ -94,13 +94,13 @@ def test_half_closed_clients_change_does_not_keep_the_lease_from_others(rig: Rig
 def test_half_closed_client_has_two_seconds_of_link_time(rig: Rig) -> None:
     """Then what is left of its requests is dropped."""
     client = rig.client()
-    rig.mock.fault("delay", ms=700, match="read_memory", times=0)
-    calls = [client.send("memory.read_u32", address=RAM + 4 * i, timeout_ms=LONG_MS) for i in range(8)]
+    rig.mock.fault("delay", ms=700, match="dump_image", times=0)
+    calls = [client.send("memory.read_bytes", address=RAM + KIB * i, size=KIB, timeout_ms=LONG_MS) for i in range(8)]
     client.half_close()
     client.wait_end()
     rig.mock.clear_faults()
     rig.wait_queued(0)
-    assert rig.sent("read_memory") == 3
+    assert rig.sent("dump_image") == 3
     assert sum(1 for call in calls[:3] if client._replies.get(str(call))) >= 2  # noqa: SLF001
 
 
@@ -427,9 +427,11 @@ def test_batch_across_a_crash(rig: Rig) -> None:
     """One array of answers, each call with its own fate."""
     client = rig.client()
     rig.mock.fault("stall", match="read_memory 0x20000000")
-    calls = [client.make_call("memory.read_u32", {"address": RAM + 4 * i, "timeout_ms": LONG_MS}) for i in range(4)]
+    calls = [client.make_call("memory.read_u32", {"address": RAM, "timeout_ms": LONG_MS})]
+    calls += [client.make_call("memory.read_u32", {"address": RAM + 4 * i, "cacheable": True, "timeout_ms": LONG_MS})
+              for i in range(1, 4)]
     calls.append(client.make_call("board.list"))
-    calls.append(client.make_call("memory.write_u8", {"address": RAM, "values": [1], "timeout_ms": LONG_MS}))
+    calls.append(client.make_call("memory.write_bytes", {"address": RAM, "data": "AQ==", "timeout_ms": LONG_MS}))
     client.send_text(json.dumps(calls))
     rig.mock.wait(stalled=True)
     rig.mock.crash()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import List
+from typing import Dict, List
 
 import pytest
 
@@ -73,6 +73,56 @@ def test_clients_take_turns(gate: Gate, stack: Stack) -> None:
             if i > 0:
                 assert values[number] == i + 1
                 assert max(values) - min(values) <= 2, f"client {number}, request {i}: {values}"
+
+
+def counters(client: Client) -> Dict[str, int]:
+    board = client.call("server.stats")["boards"][0]
+    return {name: board[name] for name in ("commands", "envelopes", "shared_reads", "bytes_read")}
+
+
+def grown(client: Client, before: Dict[str, int]) -> Dict[str, int]:
+    """By how much the counters have grown."""
+    return {name: value - before[name] for name, value in counters(client).items()}
+
+
+def test_a_hundred_readers_share_envelopes(gate: Gate, client: Client, stack: Stack, flash_content: bytes) -> None:
+    """Each gets its own word, whatever the others ask for; a word that cannot be read, and a write, travel with them."""
+    readers = [stack.client() for _ in range(100)]
+    bad, writer = stack.client(), stack.client()
+    with gate:
+        before = counters(client)
+        sent = [each.send("memory.read_u32", address=FLASH_BASE + 4 * i) for i, each in enumerate(readers)]
+        fails = bad.send("memory.read_u32", address=0xE0000000 - 4)
+        write = writer.send("memory.write_u32", address=RAM_BASE, values=[99])
+        after_it = writer.send("memory.read_u32", address=RAM_BASE)
+        for each in (*readers, bad, writer):
+            each.call("server.hello")
+    for i, each in enumerate(readers):
+        assert each.result(sent[i])["values"] == [int.from_bytes(flash_content[4 * i : 4 * i + 4], "little")]
+    error = bad.error(fails)
+    assert error.kind == "target_error" and error.data["openocd"]["text"]
+    assert writer.result(write)["count"] == 1
+    assert writer.result(after_it)["values"] == [99]
+    more = grown(client, before)
+    assert more["commands"] >= 103 and more["shared_reads"] == 0
+    assert more["envelopes"] < 60
+
+
+def test_a_range_that_many_wait_for_is_read_once(gate: Gate, client: Client, stack: Stack, flash_content: bytes) -> None:
+    """Counted on the link, in bytes."""
+    readers = [stack.client() for _ in range(20)]
+    size = 8 * KIB
+    with gate:
+        before = counters(client)
+        sent = [each.send("memory.read_bytes", address=FLASH_BASE, size=size) for each in readers]
+        for each in readers:
+            each.call("server.hello")
+    for identifier, each in zip(sent, readers):
+        result = each.result(identifier)
+        assert base64.b64decode(result["data"]) == flash_content[:size] and result["disturbed"] is False
+    more = grown(client, before)
+    assert more["bytes_read"] == size
+    assert more["shared_reads"] >= 19 and more["shared_reads"] % 19 == 0
 
 
 def test_a_thousand_clients(stack: Stack, flash_content: bytes) -> None:

@@ -119,6 +119,9 @@ static inline void op_driver_assert_same_command(const struct op_command *a, con
     assert_int_equal(a->changes, b->changes);
     assert_int_equal(a->repeatable, b->repeatable);
     assert_int_equal(a->limit_ms, b->limit_ms);
+    assert_int_equal(a->words, b->words);
+    assert_int_equal(a->ends, b->ends);
+    assert_int_equal(a->shareable, b->shareable);
 }
 
 /* One call of `send`; the command is kept where there is one. */
@@ -141,6 +144,10 @@ static inline void op_driver_send_once(struct op_driver *driver)
     assert_true((driver->command.file == OP_FILE_PUT) == (driver->command.file_bytes != NULL));
     /* What is sent twice must not change the board. */
     assert_false(driver->command.changes && driver->command.repeatable);
+    /* What is done once for several is a read that may be made twice; what travels with others is short. */
+    assert_true(driver->command.repeatable || !driver->command.shareable);
+    assert_true(driver->command.words <= OP_WORDS_MOST);
+    assert_true(driver->command.words == 0 || driver->command.file == OP_FILE_NONE);
 }
 
 /* Goes on to the next command, or the end. */
@@ -188,6 +195,7 @@ static inline enum op_verdict op_driver_answer(struct op_driver *driver, long co
     driver->verdict =
         driver->op->class->steps[driver->op->step].reply(driver->op, &driver->context, &reply, &driver->err);
     assert_int_not_equal(driver->verdict, OP_SEND);
+    assert_true(!driver->command.ends || driver->verdict == OP_DONE || driver->verdict == OP_FAILED);
     free(copy);
     return driver->verdict;
 }

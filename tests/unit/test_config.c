@@ -83,6 +83,8 @@ static void test_config_of_one_board_has_defaults_for_the_rest(void **state)
     assert_int_equal(config->limits.max_line_bytes, 8u << 20);
     assert_int_equal(config->limits.max_in_flight, 256);
     assert_int_equal(config->limits.max_queued_bytes, 16u << 20);
+    assert_int_equal(config->limits.max_identity_operations, 32768);
+    assert_int_equal(config->limits.max_board_operations, 65536);
     assert_int_equal(config->limits.max_output_bytes, 1u << 20);
     assert_int_equal(config->limits.max_inline_bytes, 4u << 20);
     assert_int_equal(config->limits.max_clients, 4096);
@@ -121,6 +123,7 @@ static void test_config_takes_every_member(void **state)
         "\"share_group\": \"debug\", \"state_dir\": \"/var/lib/ocdmux\", \"image_roots\": [\"/a\", \"/b\"],"
         "\"anonymous_role\": \"admin\", \"insecure\": true, \"log_level\": \"debug\","
         "\"limits\": {\"max_line_bytes\": 1024, \"max_in_flight\": 10000, \"max_queued_bytes\": 1024,"
+        "\"max_identity_operations\": 1, \"max_board_operations\": 1000000,"
         "\"max_output_bytes\": 1024, \"max_inline_bytes\": 1, \"max_clients\": 100000, "
         "\"slow_reader_ms\": 100, \"login_ms\": 600000, \"max_stage_bytes\": 1, \"max_total_stage_bytes\": "
         "1099511627776, "
@@ -143,6 +146,8 @@ static void test_config_takes_every_member(void **state)
     assert_int_equal(config->limits.max_line_bytes, 1024);
     assert_int_equal(config->limits.max_in_flight, 10000);
     assert_int_equal(config->limits.max_queued_bytes, 1024);
+    assert_int_equal(config->limits.max_identity_operations, 1);
+    assert_int_equal(config->limits.max_board_operations, 1000000);
     assert_int_equal(config->limits.max_output_bytes, 1024);
     assert_int_equal(config->limits.max_inline_bytes, 1);
     assert_int_equal(config->limits.max_clients, 100000);

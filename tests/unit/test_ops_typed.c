@@ -387,6 +387,69 @@ static void test_typed_access_of_anything_is_exact(void **state)
     }
 }
 
+/* What may travel with the commands of others, and whether the operation is through with it. */
+static void test_typed_access_that_is_short_says_so(void **state)
+{
+    struct op_driver *driver = *state;
+    start_read(driver, 0x20000000, 32, 1);
+    assert_int_equal(op_driver_run(driver), OP_SEND);
+    assert_int_equal(driver->command.words, 1);
+    assert_true(driver->command.ends);
+    assert_false(driver->command.shareable);
+    op_driver_start(driver, typed_read_new(NULL, 0x20000000, 32, 64, false, true));
+    assert_int_equal(op_driver_run(driver), OP_SEND);
+    assert_int_equal(driver->command.words, 64);
+    assert_true(driver->command.shareable);
+    start_read(driver, 0x20000000, 32, 65);
+    assert_int_equal(op_driver_run(driver), OP_SEND);
+    assert_int_equal(driver->command.words, 0);
+    start_read(driver, 0x20000000, 32, 1000); /* goes in pieces */
+    assert_int_equal(op_driver_run(driver), OP_SEND);
+    assert_false(driver->command.ends);
+    /* Whether the target takes 64 bits is not known yet: two halves may have to follow. */
+    start_read(driver, 0x20000000, 64, 1);
+    assert_int_equal(op_driver_run(driver), OP_SEND);
+    assert_false(driver->command.ends);
+    op_driver_answer_text(driver, "0x1");
+    start_write(driver, 0x20000000, 64, (uint64_t[]){1}, 1);
+    assert_int_equal(op_driver_run(driver), OP_SEND);
+    assert_true(driver->command.ends);
+}
+
+/* Others may learn of the target's width while the command is on the link. */
+static void test_typed_access_of_64_bits_is_read_as_it_was_sent(void **state)
+{
+    struct op_driver *driver = *state;
+    start_read(driver, 0x20000000, 64, 1);
+    op_driver_expect(driver, "\"cpu\" read_memory 0x20000000 64 1");
+    op_driver_target(driver)->takes_width64 = OCD_NO;
+    op_driver_answer_error(driver, 1, "", "Failed to read memory\n");
+    op_driver_expect(driver, "\"cpu\" read_memory 0x20000000 32 2");
+    op_driver_target(driver)->takes_width64 = OCD_YES;
+    op_driver_answer_text(driver, "0x1 0x2");
+    expect_values(driver, (uint64_t[]){0x200000001}, 1);
+}
+
+static void test_typed_reads_are_the_same_only_where_cacheable(void **state)
+{
+    struct op_driver *driver = *state;
+    struct op *a = typed_read_new(NULL, 0x20000000, 32, 2, false, true);
+    struct op *others[] = {
+        typed_read_new(NULL, 0x20000000, 32, 2, false, true),
+        typed_read_new(NULL, 0x20000000, 32, 2, false, false),
+        typed_read_new(NULL, 0x20000004, 32, 2, false, true),
+        typed_read_new(NULL, 0x20000000, 16, 2, false, true),
+        typed_read_new(NULL, 0x20000000, 32, 1, false, true),
+        typed_read_new(NULL, 0x20000000, 32, 2, true, true),
+    };
+    (void)driver;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_int_equal(a->class->same_command(a, others[i]), i == 0);
+        op_free(others[i]);
+    }
+    op_free(a);
+}
+
 #define WITH_DRIVER(test) cmocka_unit_test_setup_teardown(test, driver_setup, driver_teardown)
 
 int main(void)
@@ -410,6 +473,9 @@ int main(void)
         WITH_DRIVER(test_typed_write_that_fails_tells_what_was_written),
         WITH_DRIVER(test_typed_write_believes_success_only_without_words),
         WITH_DRIVER(test_typed_access_of_anything_is_exact),
+        WITH_DRIVER(test_typed_access_that_is_short_says_so),
+        WITH_DRIVER(test_typed_access_of_64_bits_is_read_as_it_was_sent),
+        WITH_DRIVER(test_typed_reads_are_the_same_only_where_cacheable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,6 +192,62 @@ static void test_sched_remove_takes_from_anywhere(void **state)
     assert_int_equal(fixture_pick(&fixture), 0);
 }
 
+/* Behind what is on the link the next of the queue may go as well, if that ends with its answer. */
+static void test_sched_head_stands_behind_what_is_on_the_link(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    fixture_init(&fixture);
+    for (size_t i = 0; i < 3; i++) {
+        fixture_add(&fixture, 0, i);
+    }
+    assert_ptr_equal(sched_head(&fixture.queues[0]), &fixture.ops[0]);
+    assert_null(sched_head(&fixture.queues[1]));
+    fixture.ops[0].in_flight = true;
+    assert_null(sched_head(&fixture.queues[0]));
+    assert_int_equal(fixture_pick(&fixture), -1);
+    fixture.ops[0].ends = true;
+    assert_int_equal(fixture_pick(&fixture), 1);
+    fixture.ops[1].in_flight = true; /* and may go on */
+    assert_int_equal(fixture_pick(&fixture), -1);
+    fixture.ops[1].ends = true;
+    assert_int_equal(fixture_pick(&fixture), 2);
+    fixture.ops[2].in_flight = true;
+    fixture.ops[2].ends = true;
+    assert_int_equal(fixture_pick(&fixture), -1);
+}
+
+static void test_sched_unpicked_is_next_again(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    fixture_init(&fixture);
+    fixture_add(&fixture, 0, 0);
+    fixture_add(&fixture, 1, 1);
+    fixture_add(&fixture, 2, 2);
+    assert_int_equal(fixture_pick(&fixture), 0);
+    sched_unpick(&fixture.ops[0]);
+    assert_int_equal(fixture_pick(&fixture), 0);
+    assert_int_equal(fixture_pick(&fixture), 2);
+    sched_unpick(&fixture.ops[2]);
+    assert_int_equal(fixture_pick(&fixture), 2);
+    assert_int_equal(fixture_pick(&fixture), 1);
+}
+
+static void test_sched_counts_the_operations_of_an_identity(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    fixture_init(&fixture);
+    fixture_add(&fixture, 0, 0);
+    fixture_add(&fixture, 1, 1);
+    fixture_add(&fixture, 2, 2);
+    assert_int_equal(fixture.identities[0].count, 2);
+    assert_int_equal(fixture.identities[1].count, 1);
+    sched_remove(&fixture.ops[0]);
+    assert_int_equal(fixture.identities[0].count, 1);
+}
+
 static void test_sched_operation_moves_to_another_queue(void **state)
 {
     struct fixture fixture;
@@ -390,6 +446,9 @@ int main(void)
         cmocka_unit_test(test_sched_queue_that_is_held_up_does_not_hold_up_its_sister),
         cmocka_unit_test(test_sched_remove_takes_from_anywhere),
         cmocka_unit_test(test_sched_operation_moves_to_another_queue),
+        cmocka_unit_test(test_sched_head_stands_behind_what_is_on_the_link),
+        cmocka_unit_test(test_sched_unpicked_is_next_again),
+        cmocka_unit_test(test_sched_counts_the_operations_of_an_identity),
         cmocka_unit_test(test_sched_agrees_with_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
