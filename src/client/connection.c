@@ -8,24 +8,22 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "client/engine.h"
+#include "client/connection.h"
 #include "client/error.h"
-#include "client/transport.h"
+#include "client/pending.h"
 
 #define CONNECTION_READ_BYTES ((size_t)256 << 10)
-/* A later time than any clock shows. */
-#define CONNECTION_NEVER UINT64_MAX
+/* What a server takes that does not say. */
+#define CONNECTION_MAX_LINE_BYTES ((uint64_t)8 << 20)
+/* A line's room for everything but the data. */
+#define CONNECTION_ENVELOPE_BYTES 2048u
 
-struct ocdmux {
-    struct transport *transport;
-    int interrupt_fd;
-    size_t interrupts; /* that came together with an answer: for the next call */
-    char *server;
-    struct engine *engine;
-    char *buffer; /* CONNECTION_READ_BYTES */
-};
+const char *ocdmux_version(void)
+{
+    return OCDMUX_VERSION;
+}
 
-static uint64_t connection_deadline(uint64_t timeout_ms)
+uint64_t connection_deadline(uint64_t timeout_ms)
 {
     if (timeout_ms == 0 || timeout_ms > UINT64_MAX / 2000) {
         return CONNECTION_NEVER;
@@ -55,6 +53,8 @@ bool ocdmux_open_tls(const char *server, const struct ocdmux_tls *tls, uint64_t 
     connection->server = named;
     connection->engine = engine_new();
     connection->buffer = xmalloc(CONNECTION_READ_BYTES);
+    connection->limits = (struct ocdmux_limits){CONNECTION_MAX_LINE_BYTES, UINT64_MAX, UINT64_MAX};
+    list_init(&connection->pending);
     *ret_connection = connection;
     return true;
 }
@@ -63,6 +63,9 @@ void ocdmux_close(struct ocdmux *connection)
 {
     if (connection == NULL) {
         return;
+    }
+    list_for_each_safe (node, following, &connection->pending) {
+        free(list_entry(node, struct ocdmux_pending, node));
     }
     transport_close(connection->transport);
     engine_free(connection->engine);
@@ -84,6 +87,12 @@ void ocdmux_set_interrupt_fd(struct ocdmux *connection, int fd)
 void ocdmux_set_event_handler(struct ocdmux *connection, ocdmux_notification_fn *handler, void *arg)
 {
     engine_set_event_handler(connection->engine, handler, arg);
+}
+
+bool connection_check_outside(const struct ocdmux *connection, struct ocdmux_error *error)
+{
+    return !connection->in_handler || error_set(error, OCDMUX_KIND_INVALID_PARAMS,
+                                                "not to be used from a handler of the same connection");
 }
 
 static bool connection_is_retry(int reason)
@@ -115,9 +124,11 @@ static bool connection_receive(struct ocdmux *connection)
     ssize_t received = transport_read(connection->transport, connection->buffer, CONNECTION_READ_BYTES);
     if (received > 0) {
         /* A failure stays in the engine, where whoever waits finds it. */
+        connection->in_handler = true;
         if (!engine_input(connection->engine, connection->buffer, (size_t)received, &error)) {
             ocdmux_error_fini(&error);
         }
+        connection->in_handler = false;
     } else if (received == 0) {
         engine_fail_lost(connection->engine, "the server closed the connection");
     } else if (connection_is_retry(errno)) {
@@ -128,7 +139,21 @@ static bool connection_receive(struct ocdmux *connection)
     return true;
 }
 
-static int connection_poll_timeout(uint64_t deadline_us)
+void connection_flush(struct ocdmux *connection)
+{
+    (void)connection_send(connection);
+}
+
+void connection_move(struct ocdmux *connection)
+{
+    int reason = connection_send(connection);
+    /* Where sending failed, an answer that says why may be waiting. */
+    if (!connection_receive(connection) && reason != 0) {
+        engine_fail_lost(connection->engine, transport_reason(connection->transport, reason));
+    }
+}
+
+int connection_poll_timeout(uint64_t deadline_us)
 {
     uint64_t now = clock_now_us();
     if (deadline_us == CONNECTION_NEVER) {
@@ -180,94 +205,50 @@ static size_t connection_turn(struct ocdmux *connection, uint64_t deadline_us)
         return connection_take_interrupts(connection);
     }
     /* Either may be what the other direction of TLS waits for. */
-    bool moves = waits[0].revents != 0;
-    int reason = moves ? connection_send(connection) : 0;
-    bool readable = at_once || moves;
-    /* Where sending failed, an answer that says why may be waiting. */
-    if ((readable || reason != 0) && !connection_receive(connection) && reason != 0) {
-        engine_fail_lost(connection->engine, transport_reason(connection->transport, reason));
+    if (at_once || waits[0].revents != 0) {
+        connection_move(connection);
     }
     return waits[1].revents != 0 ? connection_take_interrupts(connection) : 0;
 }
 
 /* --- calls --- */
 
-/* The wait for one answer. */
-struct connection_wait {
-    struct ocdmux *connection;
-    struct engine_call *call;
-    const struct ocdmux_call_options *options;
-    uint64_t deadline_us;
-    bool cancelled; /* request.cancel has gone out, the deadline is that of its effect */
-};
-
-static void connection_cancel(struct connection_wait *wait, bool interrupted)
+/* Until the call is over; true where that was because of a second interrupt. */
+static bool connection_wait(struct ocdmux *connection, struct ocdmux_pending *pending)
 {
-    uint64_t limit = wait->options->cancel_wait_ms;
-    engine_cancel(wait->call);
-    wait->cancelled = true;
-    wait->deadline_us = connection_deadline(limit == 0 ? OCDMUX_DEFAULT_CANCEL_WAIT_MS : limit);
-    if (interrupted && wait->options->cancelling != NULL) {
-        wait->options->cancelling(wait->options->arg);
-    }
-}
-
-static bool connection_give_up(struct connection_wait *wait, bool interrupted, struct ocdmux_error *error)
-{
-    if (!wait->cancelled) {
-        engine_cancel(wait->call);
-    }
-    (void)connection_send(wait->connection);
-    if (wait->cancelled) {
-        return error_set(error, OCDMUX_KIND_CANCELLED,
-                         "%s the server had answered the cancel: the request may go on there",
-                         interrupted ? "interrupted again before" : "gave up before");
-    }
-    return error_set(error, OCDMUX_KIND_TIMEOUT,
-                     "no answer within %" PRIu64 " ms; asked the server to cancel the request",
-                     wait->options->timeout_ms);
-}
-
-/* True when the call is done; false with the error of a wait that was given up. */
-static bool connection_wait(struct connection_wait *wait, struct ocdmux_error *error)
-{
-    while (!engine_call_is_done(wait->call)) {
-        size_t interrupts = connection_turn(wait->connection, wait->deadline_us);
-        if (engine_call_is_done(wait->call)) {
-            wait->connection->interrupts = interrupts;
-            return true;
+    while (!engine_call_is_done(pending->call)) {
+        size_t interrupts = connection_turn(connection, pending->deadline_us);
+        if (engine_call_is_done(pending->call)) {
+            connection->interrupts = interrupts;
+            return false;
         }
-        if (interrupts > 0 && !wait->cancelled) {
-            connection_cancel(wait, true);
+        if (interrupts > 0 && !pending->cancelled) {
+            pending_cancel(pending, true);
             interrupts--;
-        } else if (engine_call_is_stopped(wait->call) && !wait->cancelled) {
-            connection_cancel(wait, false);
         }
-        if (interrupts > 0 || clock_now_us() >= wait->deadline_us) {
-            return connection_give_up(wait, interrupts > 0, error);
+        if (interrupts > 0 || pending_is_over(pending)) {
+            return interrupts > 0;
         }
     }
-    return true;
+    return false;
 }
 
 bool ocdmux_call_text(struct ocdmux *connection, const char *method, const char *params,
                       const struct ocdmux_call_options *options, struct ocdmux_result *ret_result,
                       struct ocdmux_error *error)
 {
-    static const struct ocdmux_call_options none = {.timeout_ms = 0};
-    struct connection_wait wait = {.connection = connection, .options = options == NULL ? &none : options};
+    struct ocdmux_pending pending;
+    if (!connection_check_outside(connection, error)) {
+        return false;
+    }
     if (connection_take_interrupts(connection) > 0) {
         return error_set(error, OCDMUX_KIND_CANCELLED, "interrupted before the request was sent");
     }
-    if (!engine_begin(connection->engine, method, params, params == NULL ? 0 : strlen(params),
-                      wait.options->progress, &wait.call, error)) {
+    if (!pending_begin(&pending, connection, method, params, options, error)) {
         return false;
     }
-    engine_call_set_handler(wait.call, wait.options->notify, wait.options->arg);
-    wait.deadline_us = connection_deadline(wait.options->timeout_ms);
-    bool good = connection_wait(&wait, error) && engine_call_finish(wait.call, ret_result, error);
-    engine_release(wait.call);
-    return good;
+    bool interrupted = connection_wait(connection, &pending);
+    return pending_finish(&pending, interrupted, ret_result, error);
 }
 
 bool ocdmux_call(struct ocdmux *connection, const char *method, const cJSON *params,
@@ -284,6 +265,19 @@ bool ocdmux_call(struct ocdmux *connection, const char *method, const cJSON *par
     bool good = ocdmux_call_text(connection, method, text, options, ret_result, error);
     cJSON_free(text);
     return good;
+}
+
+static void connection_take_limits(struct ocdmux *connection, const cJSON *limits)
+{
+    struct ocdmux_limits *known = &connection->limits;
+    /* All stay as they are where the server does not say. */
+    if (ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(limits, "max_line_bytes"), &known->max_line_bytes)) {
+        engine_set_max_line(connection->engine, (size_t)known->max_line_bytes);
+    }
+    (void)!ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(limits, "max_inline_bytes"),
+                           &known->max_inline_bytes);
+    (void)!ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(limits, "max_image_bytes"),
+                           &known->max_image_bytes);
 }
 
 bool ocdmux_hello(struct ocdmux *connection, const char *client, const char *token, uint64_t timeout_ms,
@@ -307,24 +301,40 @@ bool ocdmux_hello(struct ocdmux *connection, const char *client, const char *tok
         return false;
     }
     uint64_t protocol = 0;
-    uint64_t max_line = 0;
-    const cJSON *limits = cJSON_GetObjectItemCaseSensitive(result.json, "limits");
     if (!ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(result.json, "protocol"), &protocol) ||
         protocol != OCDMUX_PROTOCOL) {
         ocdmux_result_fini(&result);
         return error_set(error, OCDMUX_KIND_PROTOCOL, "the server does not speak version %d of the protocol",
                          OCDMUX_PROTOCOL);
     }
-    if (ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(limits, "max_line_bytes"), &max_line)) {
-        engine_set_max_line(connection->engine, (size_t)max_line);
+    connection_take_limits(connection, cJSON_GetObjectItemCaseSensitive(result.json, "limits"));
+    if (ret_result == NULL) {
+        ocdmux_result_fini(&result);
+    } else {
+        *ret_result = result;
     }
-    *ret_result = result;
     return true;
+}
+
+const struct ocdmux_limits *ocdmux_limits(const struct ocdmux *connection)
+{
+    return &connection->limits;
+}
+
+size_t ocdmux_inline_room(const struct ocdmux *connection)
+{
+    const struct ocdmux_limits *limits = &connection->limits;
+    bool tiny = limits->max_line_bytes < CONNECTION_ENVELOPE_BYTES;
+    uint64_t room = tiny ? 0 : (limits->max_line_bytes - CONNECTION_ENVELOPE_BYTES) / 4 * 3;
+    return (size_t)(room < limits->max_inline_bytes ? room : limits->max_inline_bytes);
 }
 
 bool ocdmux_wait(struct ocdmux *connection, uint64_t timeout_ms, struct ocdmux_error *error)
 {
     uint64_t deadline_us = connection_deadline(timeout_ms);
+    if (!connection_check_outside(connection, error)) {
+        return false;
+    }
     if (connection_take_interrupts(connection) > 0) {
         return true;
     }

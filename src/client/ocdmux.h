@@ -1,11 +1,16 @@
 /*
  * libocdmux: the client side of ocdmux's protocol (JSON-RPC 2.0, one JSON text a line; proto/PROTOCOL.md)
- * over TCP, TLS, a Unix socket or ssh. Every function here blocks until it is done, or until its time limit,
- * or until it is interrupted.
+ * over TCP, TLS, a Unix socket or ssh. A function blocks until it is done, or until its time limit, or until
+ * it is interrupted; those of "an event loop of one's own" below never block.
  *
- * One connection is used by one thread at a time. No function writes to standard output or error. Running out
- * of memory ends the process. A function that fails returns false, fills its `error` and leaves its other
- * outputs untouched.
+ * The library starts no threads, changes no signal handlers, raises no SIGPIPE and has no state but that of
+ * its connections. One connection is used by one thread at a time. Nothing is written to standard output or
+ * error, except by ssh, and that running out of memory ends the process with a message. A function that fails
+ * returns false, fills its `error` and leaves its other outputs untouched. What a server may make it hold is
+ * bounded: one line of OCDMUX_MAX_LINE_BYTES, and the answers to the calls that are in flight.
+ *
+ * Programs include <ocdmux.h> and ask pkg-config for `ocdmux`. Only names that begin with ocdmux_ are
+ * exported. A change of a struct changes the name of the shared library (its soname).
  *
  *     struct ocdmux_error error = OCDMUX_ERROR_INIT;
  *     struct ocdmux *connection = NULL;
@@ -25,6 +30,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/* The library's version, "0.1.0". */
+const char *ocdmux_version(void);
 
 /* The longest line that is taken from a server; a longer one ends the connection with OCDMUX_KIND_PROTOCOL.
  */
@@ -104,7 +117,8 @@ bool ocdmux_open_tls(const char *server, const struct ocdmux_tls *tls, uint64_t 
  */
 bool ocdmux_relay(const char *server, const struct ocdmux_tls *tls, int in, int out,
                   struct ocdmux_error *error) __attribute__((warn_unused_result));
-/* Calls in flight are left to the server. NULL is allowed. */
+/* Calls in flight are left to the server; nobody is told. An ssh gets up to two seconds to end. NULL is
+ * allowed. */
 void ocdmux_close(struct ocdmux *connection);
 /* As it was given or found by ocdmux_default_server(); lives as long as the connection. */
 const char *ocdmux_server(const struct ocdmux *connection);
@@ -123,7 +137,8 @@ struct ocdmux_notification {
     const char *text;    /* the JSON text of `params` as it came, not NUL-terminated */
     size_t length;
 };
-/* False stops: see where the handler is given. It must not use the connection. */
+/* False stops: see where the handler is given. With the connection it may only begin and cancel calls
+ * (ocdmux_begin(), ocdmux_cancel()). */
 typedef bool ocdmux_notification_fn(void *arg, const struct ocdmux_notification *notification);
 
 /* Gets every notification that belongs to no call; false ends ocdmux_wait(). NULL: they are dropped. */
@@ -140,6 +155,10 @@ struct ocdmux_result {
     }
 void ocdmux_result_fini(struct ocdmux_result *result);
 
+/* How a call of ocdmux_begin() ended: `error->kind` is NULL on success. What is wanted of the two is moved
+ * out and replaced by OCDMUX_RESULT_INIT or OCDMUX_ERROR_INIT; the rest is freed behind the handler. */
+typedef void ocdmux_done_fn(void *arg, struct ocdmux_result *result, struct ocdmux_error *error);
+
 /* All zero is a call without limits, progress and handlers. */
 struct ocdmux_call_options {
     uint64_t timeout_ms;     /* how long to wait for the answer; 0: without limit */
@@ -148,7 +167,8 @@ struct ocdmux_call_options {
     /* Gets this call's `progress` and `data`; false cancels the call, as an interrupt does. */
     ocdmux_notification_fn *notify;
     void (*cancelling)(void *arg); /* called once when an interrupt has cancelled the call */
-    void *arg;                     /* for both */
+    ocdmux_done_fn *done;          /* of ocdmux_begin() only; NULL: nobody wants the answer */
+    void *arg;                     /* for all three */
 };
 
 /*
@@ -173,13 +193,25 @@ bool ocdmux_call_text(struct ocdmux *connection, const char *method, const char 
 
 /*
  * `server.hello`: names this client (at most 128 bytes), shows a token (NULL: none), and learns the server's
- * limits. Fails
- * as ocdmux_call(), but with connection_failed where no answer comes in `timeout_ms` (0: without limit), and
- * with protocol_error where the server speaks another version of the protocol.
+ * limits. `ret_result` may be NULL. Fails as ocdmux_call(), but with connection_failed where no answer comes
+ * in `timeout_ms` (0: without limit), and with protocol_error where the server speaks another version of the
+ * protocol.
  */
 bool ocdmux_hello(struct ocdmux *connection, const char *client, const char *token, uint64_t timeout_ms,
                   struct ocdmux_result *ret_result, struct ocdmux_error *error)
     __attribute__((warn_unused_result));
+
+/* What one call may ask for. UINT64_MAX where the server, or nobody yet, has said; max_line_bytes is 8 MiB
+ * then. */
+struct ocdmux_limits {
+    uint64_t max_line_bytes;
+    uint64_t max_inline_bytes; /* of data in one call or reply */
+    uint64_t max_image_bytes;
+};
+/* As the last ocdmux_hello() learned them; lives as long as the connection. */
+const struct ocdmux_limits *ocdmux_limits(const struct ocdmux *connection);
+/* The most bytes that one call or reply can hold as base64. */
+size_t ocdmux_inline_room(const struct ocdmux *connection);
 
 /*
  * Waits for notifications without a call: until the event handler returns false, an interrupt, or
@@ -187,6 +219,155 @@ bool ocdmux_hello(struct ocdmux *connection, const char *client, const char *tok
  */
 bool ocdmux_wait(struct ocdmux *connection, uint64_t timeout_ms, struct ocdmux_error *error)
     __attribute__((warn_unused_result));
+
+/*
+ * An event loop of one's own. After ocdmux_open() and, where wanted, ocdmux_hello() nothing blocks any more:
+ *
+ *     struct pollfd wait = {ocdmux_fd(connection), ocdmux_events(connection), 0};
+ *     poll(&wait, 1, ocdmux_timeout(connection));
+ *     if (!ocdmux_process(connection, &error)) { ... the connection is lost ... }
+ *
+ * The descriptor stays the same; the other two are asked anew before each wait, for calls and processing
+ * change them. Waiting must be level-triggered. Any number of calls may be in flight; handlers are called
+ * from ocdmux_process(), never from ocdmux_begin(), and each `done` once. Blocking functions may be mixed in:
+ * the `done` of a call that ends meanwhile is called by the next ocdmux_process(). Handlers may begin and
+ * cancel calls; everything else of the same connection fails in them with invalid_params, and closing it
+ * there is forbidden.
+ */
+struct ocdmux_pending;
+
+/*
+ * As ocdmux_call() and ocdmux_call_text(), but returns at once. `options` (NULL: nobody wants to know) are
+ * copied. `ret_pending`, if not NULL, is for ocdmux_cancel(); it is gone once `done` is called. Fails as they
+ * do before anything is sent, and with the error of a connection that is lost.
+ */
+bool ocdmux_begin(struct ocdmux *connection, const char *method, const cJSON *params,
+                  const struct ocdmux_call_options *options, struct ocdmux_pending **ret_pending,
+                  struct ocdmux_error *error) __attribute__((warn_unused_result));
+bool ocdmux_begin_text(struct ocdmux *connection, const char *method, const char *params,
+                       const struct ocdmux_call_options *options, struct ocdmux_pending **ret_pending,
+                       struct ocdmux_error *error) __attribute__((warn_unused_result));
+/* Asks the server to cancel it. `done` gets the answer, success as well, or `cancelled` (`local`) where none
+ * comes in `cancel_wait_ms`. */
+void ocdmux_cancel(struct ocdmux_pending *pending);
+
+int ocdmux_fd(const struct ocdmux *connection);
+/* What to wait for: POLLIN, POLLOUT or both, as poll() has them. */
+short ocdmux_events(const struct ocdmux *connection);
+/* Milliseconds until ocdmux_process() has something to do whatever the descriptor says; -1: nothing. */
+int ocdmux_timeout(const struct ocdmux *connection);
+/*
+ * Moves what can be moved without blocking, ends the calls whose time is over, and calls handlers. An event
+ * handler that returns false is called no more until it is set anew. Fails with connection_lost or
+ * protocol_error; every call in flight has been told by then.
+ */
+bool ocdmux_process(struct ocdmux *connection, struct ocdmux_error *error)
+    __attribute__((warn_unused_result));
+
+/*
+ * The usual jobs. They block, and each says which methods of the protocol it calls; it fails as these do, and
+ * with protocol_error for results that are not what the protocol says.
+ */
+
+/* False stops the job, which then fails with `cancelled`, or is done all the same if it was too late. `total`
+ * 0: not known. */
+typedef bool ocdmux_progress_fn(void *arg, const char *phase, uint64_t done, uint64_t total);
+
+/* Where and how. All zero, or no struct at all: the only board, its current target, no lease, no limits. */
+struct ocdmux_job {
+    const char *board;
+    const char *target;
+    const char *lease;
+    uint64_t timeout_ms;     /* of each call: sent as its `timeout_ms`, and waited for a second longer */
+    uint64_t cancel_wait_ms; /* as in struct ocdmux_call_options */
+    ocdmux_progress_fn *progress;
+    void (*cancelling)(void *arg); /* as in struct ocdmux_call_options */
+    void *arg;                     /* for both */
+};
+
+/* memory.read_bytes, streamed where it is long. `bytes` has room for `size`, one or more; after a failure
+ * nobody knows what stands there. */
+bool ocdmux_read_bytes(struct ocdmux *connection, const struct ocdmux_job *job, uint64_t address, void *bytes,
+                       size_t size, struct ocdmux_error *error) __attribute__((warn_unused_result));
+/* memory.write_bytes, behind stage.create and stage.write where it is long. */
+bool ocdmux_write_bytes(struct ocdmux *connection, const struct ocdmux_job *job, uint64_t address,
+                        const void *bytes, size_t size, struct ocdmux_error *error)
+    __attribute__((warn_unused_result));
+/* memory.read_u8 to read_u64 and write_u8 to write_u64: `count` values of `bits` bits (8, 16, 32, 64), each
+ * with one access of that width; one or more, at most 65536. After a failed read nobody knows what stands in
+ * `values`. */
+bool ocdmux_read_values(struct ocdmux *connection, const struct ocdmux_job *job, unsigned bits,
+                        uint64_t address, uint64_t *values, size_t count, struct ocdmux_error *error)
+    __attribute__((warn_unused_result));
+bool ocdmux_write_values(struct ocdmux *connection, const struct ocdmux_job *job, unsigned bits,
+                         uint64_t address, const uint64_t *values, size_t count, struct ocdmux_error *error)
+    __attribute__((warn_unused_result));
+
+#define OCDMUX_ID_SIZE 65 /* ids of stages and leases, with their NUL */
+#define OCDMUX_SHA256_SIZE 65
+
+struct ocdmux_stage {
+    char stage[OCDMUX_ID_SIZE];
+    char sha256[OCDMUX_SHA256_SIZE];
+    bool present; /* the server had it all: nothing was sent */
+};
+/*
+ * stage.create and stage.write: sends bytes, one or more, that other methods then name by `stage`. `name` is
+ * for people; of what the protocol refuses in it "?" is made. What the server has already is not sent again:
+ * the same call goes on where one that failed has stopped. The phase of its progress is "upload".
+ */
+bool ocdmux_upload(struct ocdmux *connection, const struct ocdmux_job *job, const char *name,
+                   const void *bytes, size_t size, struct ocdmux_stage *ret_stage, struct ocdmux_error *error)
+    __attribute__((warn_unused_result));
+
+/* All zero: what flash.write_image does by default. */
+struct ocdmux_flash_options {
+    const char *format;  /* "bin", "ihex", "srec", "elf", "uf2"; NULL: the content says it */
+    bool has_address;    /* whether the next is given: where plain bytes go */
+    uint64_t address;    /* without it: the base of bank 0 */
+    const char *mode;    /* "changed" or "full" */
+    bool no_erase;       /* the sectors are not erased first */
+    bool no_verify;      /* and not read back behind it */
+    bool unlock;         /* their protection is lifted first */
+    const char *prepare; /* "none", "halt", "reset_halt", "reset_init" */
+    const char *reset;   /* "none", "run", "halt", after success */
+    bool no_detach;      /* stop where the connection is lost */
+};
+/* flash.write_image behind ocdmux_upload(): the bytes of an image file. Its result is that of
+ * flash.write_image; `ret_result` may be NULL. Fails with limit_exceeded (`local`) for an image that the
+ * server would refuse for its size. */
+bool ocdmux_flash_image(struct ocdmux *connection, const struct ocdmux_job *job, const char *name,
+                        const void *image, size_t size, const struct ocdmux_flash_options *options,
+                        struct ocdmux_result *ret_result, struct ocdmux_error *error)
+    __attribute__((warn_unused_result));
+/* The same with a file of this machine; one that cannot be read, or has no bytes, is invalid_params. */
+bool ocdmux_flash_file(struct ocdmux *connection, const struct ocdmux_job *job, const char *path,
+                       const struct ocdmux_flash_options *options, struct ocdmux_result *ret_result,
+                       struct ocdmux_error *error) __attribute__((warn_unused_result));
+
+struct ocdmux_lease {
+    char lease[OCDMUX_ID_SIZE]; /* for struct ocdmux_job, from other connections too: a secret */
+    uint64_t ttl_ms;            /* how long it lasts from now unless it is renewed */
+};
+/* lease.acquire: `ttl_ms` 0 is the server's default; `wait_ms`: how long to wait for it, 0: not at all;
+ * `reason` may be NULL. */
+bool ocdmux_lease_acquire(struct ocdmux *connection, const struct ocdmux_job *job, uint64_t ttl_ms,
+                          uint64_t wait_ms, const char *reason, struct ocdmux_lease *ret_lease,
+                          struct ocdmux_error *error) __attribute__((warn_unused_result));
+/* lease.renew and lease.release of `job->lease`; without one, of what this connection acquired. */
+bool ocdmux_lease_renew(struct ocdmux *connection, const struct ocdmux_job *job, uint64_t ttl_ms,
+                        struct ocdmux_error *error) __attribute__((warn_unused_result));
+bool ocdmux_lease_release(struct ocdmux *connection, const struct ocdmux_job *job, struct ocdmux_error *error)
+    __attribute__((warn_unused_result));
+
+/* events.subscribe and events.unsubscribe: `topics` ("target", "link", "operation", "lease", ...) separated
+ * by spaces; NULL: all, of unsubscribe only. Events go to the event handler; the snapshot is in the result,
+ * which may be NULL. */
+bool ocdmux_subscribe(struct ocdmux *connection, const struct ocdmux_job *job, const char *topics,
+                      struct ocdmux_result *ret_result, struct ocdmux_error *error)
+    __attribute__((warn_unused_result));
+bool ocdmux_unsubscribe(struct ocdmux *connection, const struct ocdmux_job *job, const char *topics,
+                        struct ocdmux_error *error) __attribute__((warn_unused_result));
 
 /*
  * The protocol's numbers. An address or a 64-bit value travels as "0x..." text, because a JSON number beyond
@@ -200,5 +381,10 @@ void ocdmux_json_add_u64(cJSON *object, const char *name, uint64_t value);
 void ocdmux_json_add_address(cJSON *object, const char *name, uint64_t address);
 /* A number as the other two write it, for arrays; the caller owns it. */
 cJSON *ocdmux_json_new_u64(uint64_t value);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,7 +1,6 @@
 """watch: memory as it changes, as lines, as JSON, and drawn on a terminal."""
 
 import json
-import os
 import signal
 import sys
 from pathlib import Path

@@ -8,6 +8,7 @@ import pytest
 
 from harness.client import Client
 from harness.stack import FLASH_BASE, KIB, RAM_BASE, Stack
+from harness.waiting import wait_until
 
 Note = Dict[str, Any]
 PLACE = RAM_BASE + 0x800
@@ -173,27 +174,31 @@ def test_bad_calls_change_nothing(own: Client, stack_client: Client) -> None:
         assert error.kind == "not_found" and error.data["parameter"] == "watch"
     assert watches(own)["count"] == len(others)
     stack_client.close()
-    while watches(own)["count"] > 0:
-        pass
+    wait_until(lambda: watches(own)["count"] == 0, "the watches to end")
     identifier = watch(own, (PLACE, 4))
     assert next_note(own, identifier)["seq"] == 1
     own.call("memory.unwatch", watch=identifier)
+
+
+def count_cost(client: Client, reads: int) -> float:
+    """Commands for each of so many reads for watches."""
+    before = watches(client)["reads"], commands(client)
+    wait_until(lambda: watches(client)["reads"] >= before[0] + reads, "reads")
+    sent = commands(client) - before[1]
+    return sent / (watches(client)["reads"] - before[0])
 
 
 def cost_of(stack: Stack, watchers: int, reads: int) -> float:
     """Commands on the link for each time that the 64 bytes were read."""
     with stack.client() as admin:
         clients = [stack.client() for _ in range(watchers)]
-        identifiers = [watch(each, (PLACE, 64), interval_ms=20 + i % 5) for i, each in enumerate(clients)]
+        identifiers = [watch(each, (PLACE, 64), interval_ms=10 + i % 5) for i, each in enumerate(clients)]
         for each, identifier in zip(clients, identifiers):
             assert changes(next_note(each, identifier)) == {PLACE: "00" * 64}
         assert watches(admin)["bytes"] == 64
-        before = watches(admin)["reads"], commands(admin)
-        while watches(admin)["reads"] < before[0] + reads:
-            pass
+        cost = count_cost(admin, reads)
         status = watches(admin)
-        cost = (commands(admin) - before[1]) / (status["reads"] - before[0])
-        assert status["count"] == watchers and status["interval_ms"] == 20 and status["reached_ms"] >= 19
+        assert status["count"] == watchers and status["interval_ms"] == 10 and status["reached_ms"] >= 9
         # All are told, by the same read.
         poke(admin, PLACE, "%02x" % watchers)
         for each, identifier in zip(clients, identifiers):
@@ -201,15 +206,14 @@ def cost_of(stack: Stack, watchers: int, reads: int) -> float:
         poke(admin, PLACE, "00")
         for each in clients:
             each.close()
-        while watches(admin)["count"] > 0:
-            pass
+        wait_until(lambda: watches(admin)["count"] == 0, "the watches to end")
     return cost
 
 
 def test_a_hundred_watchers_cost_the_link_what_one_costs(own: Client, stack: Stack) -> None:
     """Counted in commands; at most 1.1 times as many, and one for each read."""
-    one = cost_of(stack, 1, 20)
-    hundred = cost_of(stack, 100, 20)
+    one = cost_of(stack, 1, 40)
+    hundred = cost_of(stack, 100, 40)
     assert hundred <= 1.1 * one and one <= 1.1, (one, hundred)
 
 
@@ -218,16 +222,12 @@ def test_neighbours_are_read_together(own: Client, stack: Stack) -> None:
     clients = [stack.client() for _ in range(8)]
     notes = []
     for i, each in enumerate(clients):
-        notes.append((each, watch(each, (PLACE + 32 * i, 32), interval_ms=50)))
+        notes.append((each, watch(each, (PLACE + 32 * i, 32), interval_ms=20)))
     for each, identifier in notes:
         next_note(each, identifier)
     status = watches(own)
     assert status["count"] == 8 and status["bytes"] == 256
-    before = status["reads"], commands(own)
-    while watches(own)["reads"] < before[0] + 10:
-        pass
-    cost = (commands(own) - before[1]) / (watches(own)["reads"] - before[0])
-    assert cost <= 1.1
+    assert count_cost(own, 20) <= 1.1
     for i, (each, identifier) in enumerate(notes):
         poke(own, PLACE + 32 * i, "%02x" % (i + 1))
         assert changes(next_note(each, identifier)) == {PLACE + 32 * i: "%02x" % (i + 1)}
@@ -282,9 +282,8 @@ def test_watching_does_not_stop_work(own: Client, stack_client: Client) -> None:
     identifier = watch(stack_client, (RAM_BASE, 16 * KIB))
     next_note(stack_client, identifier)
     before = watches(own)["reads"]
-    for _ in range(50):
+    for _ in range(30):
         own.call("memory.read_u32", address=FLASH_BASE)
     assert own.call("board.status")["queued"] == 0
-    between = watches(own)["reads"] - before
-    assert 50 // 20 <= between <= 75, between
+    assert watches(own)["reads"] - before >= 3
     stack_client.call("memory.unwatch", watch=identifier)

@@ -105,6 +105,9 @@ class SchemaChecker:
             return []
         return [f"{path}: fits no alternative: " + "; or ".join(faults[0] for faults in tried)]
 
+    def _rule_not(self, value: Any, forbidden: Json, _schema: Json, path: str) -> List[str]:
+        return [] if self.faults(value, forbidden, path) else [f"{path}: {value!r} is what it must not be"]
+
     def _rule_properties(self, value: Any, properties: Json, _schema: Json, path: str) -> List[str]:
         if not isinstance(value, dict):
             return []

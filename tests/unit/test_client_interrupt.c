@@ -1,73 +1,26 @@
 /* Interrupts of the blocking client: none is lost, however close to an answer it comes. */
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "client/ocdmux.h"
+#include "client_rig.h"
 
 #define PROGRESS                                                                                   \
     "{\"jsonrpc\":\"2.0\",\"method\":\"progress\",\"params\":{\"token\":1,\"operation\":\"op-1\"," \
     "\"phase\":\"read\",\"done\":1,\"unit\":\"bytes\"}}\n"
 #define ANSWER "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n"
 
-/* A connection, its server's end, and the pipe that interrupts come through. */
-struct rig {
-    struct ocdmux *connection;
-    int server;
-    int interrupts[2];
-};
-
-static void write_all(int fd, const char *text)
-{
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-}
-
 static int setup(void **state)
 {
-    char directory[] = "/tmp/client_interrupt_XXXXXX";
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char url[sizeof(address.sun_path) + 8];
-    struct ocdmux_error error = OCDMUX_ERROR_INIT;
-    struct rig *rig = calloc(1, sizeof(*rig));
-    assert_non_null(rig);
-    assert_non_null(mkdtemp(directory));
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/s", directory);
-    (void)snprintf(url, sizeof(url), "unix:%s", address.sun_path);
-    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    assert_true(listener >= 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(listener, 1), 0);
-    assert_true(ocdmux_open(url, 0, &rig->connection, &error));
-    rig->server = accept(listener, NULL, NULL);
-    assert_true(rig->server >= 0);
-    close(listener);
-    (void)unlink(address.sun_path);
-    (void)rmdir(directory);
-    assert_int_equal(pipe2(rig->interrupts, O_NONBLOCK), 0);
-    ocdmux_set_interrupt_fd(rig->connection, rig->interrupts[0]);
-    *state = rig;
+    *state = rig_new();
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct rig *rig = *state;
-    ocdmux_close(rig->connection);
-    close(rig->server);
-    close(rig->interrupts[0]);
-    close(rig->interrupts[1]);
-    free(rig);
+    rig_free(*state);
     return 0;
 }
 

@@ -264,10 +264,10 @@ static void test_params_reads_word_lists(void **state)
             "topics");
     refuses(RPC_METHOD_EVENTS_SUBSCRIBE, "{\"topics\":\"link\"}", "topics: must be an array of words",
             "topics");
-    refuses(RPC_METHOD_EVENTS_SUBSCRIBE, "{\"topics\":[\"link\",\"log\"]}",
-            "topics[1]: must be one of target, link, operation, lease, memory", "topics");
+    refuses(RPC_METHOD_EVENTS_SUBSCRIBE, "{\"topics\":[\"link\",\"weather\"]}",
+            "topics[1]: must be one of target, link, operation, lease, queue, log, memory", "topics");
     refuses(RPC_METHOD_EVENTS_SUBSCRIBE, "{\"topics\":[null]}",
-            "topics[0]: must be one of target, link, operation, lease, memory", "topics");
+            "topics[0]: must be one of target, link, operation, lease, queue, log, memory", "topics");
 }
 
 /* {"board": "xxx..."} with `count` times `piece`. */

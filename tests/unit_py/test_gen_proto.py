@@ -44,7 +44,8 @@ GEN = load_generator()
 @pytest.fixture
 def copy(tmp_path: pathlib.Path) -> pathlib.Path:
     """A tree that holds what the generator reads and writes."""
-    for name in ["proto/protocol.json", ".clang-format", *GEN.OUTPUTS]:
+    programs = [f"proto/examples/{path.name}" for path in (ROOT / "proto/examples").iterdir()]
+    for name in ["proto/protocol.json", "proto/transcripts.json", ".clang-format", *programs, *GEN.OUTPUTS]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path

@@ -47,6 +47,7 @@ def failed(error: Json, identifier: Any = 1) -> Json:
         ({"items": {"type": "integer"}, "minItems": 1, "maxItems": 2}, [[1], [1, 2], "abc"], [[], [1, 2, 3], ["a"]]),
         ({"oneOf": [{"type": "integer"}, {"minimum": 5}]}, [1, "x"], [6]),
         ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, [1, None], ["x"]),
+        ({"type": "string", "not": {"const": "x"}}, ["y"], ["x"]),
         ({"$ref": "#/shape"}, [{"a": 1}, {"a": 1, "b": 2}], [{}, {"a": 1, "c": 1}, {"a": "x"}, []]),
         ({"type": "object", "additionalProperties": {"type": "integer"}}, [{}, {"a": 1}], [{"a": "x"}]),
         ({}, [None, 1, []], []),

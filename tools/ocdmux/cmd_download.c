@@ -12,7 +12,6 @@
 #include "file.h"
 #include "print.h"
 #include "sectors.h"
-#include "upload.h"
 
 /* Larger pieces are no faster, and an interrupt waits for the piece to end. */
 #define CMD_DOWNLOAD_PIECE_BYTES ((uint64_t)1 << 20)
@@ -31,7 +30,7 @@ struct cmd_download {
     struct session *session;
     struct progress progress;
     struct file_output output;
-    char stage[UPLOAD_STAGE_SIZE];
+    char stage[OCDMUX_ID_SIZE];
     char sha256[SHA256_TEXT_SIZE]; /* "": the server does not say */
     uint64_t size;
     uint64_t received;
@@ -114,7 +113,7 @@ static bool cmd_download_check(struct cmd_download *download, struct sha256 *sha
 static bool cmd_download_read(struct cmd_download *download, struct sha256 *sha)
 {
     struct session *session = download->session;
-    uint64_t piece = session_inline_room(session);
+    uint64_t piece = ocdmux_inline_room(session->connection);
     piece = piece < CMD_DOWNLOAD_PIECE_BYTES ? piece : CMD_DOWNLOAD_PIECE_BYTES;
     /* With a piece of no bytes this would never end. */
     piece = piece > 0 ? piece : 1;

@@ -15,7 +15,7 @@ const struct option cmd_stages_options[] = {
 };
 
 /* Several requests made this: there is no one answer to print. */
-static void cmd_upload_print_json(const struct upload *upload, uint64_t size)
+static void cmd_upload_print_json(const struct ocdmux_stage *upload, uint64_t size)
 {
     cJSON *result = cJSON_CreateObject();
     cJSON_AddStringToObject(result, "stage", upload->stage);
@@ -36,7 +36,7 @@ enum status cmd_upload(struct session *session)
     const char *file = session->arguments->words[0];
     struct strbuf bytes = STRBUF_INIT;
     struct progress progress;
-    struct upload upload;
+    struct ocdmux_stage upload;
     if (!file_read(file, &bytes)) {
         strbuf_fini(&bytes);
         return STATUS_USAGE;

@@ -260,7 +260,7 @@ static enum status cmd_load_pieces(struct session *session, struct cmd_load *loa
     if (!session_connect(session)) {
         return session->status;
     }
-    uint64_t piece = session_inline_room(session);
+    uint64_t piece = ocdmux_inline_room(session->connection);
     piece = piece < CMD_LOAD_PIECE_BYTES ? piece : CMD_LOAD_PIECE_BYTES;
     if (piece == 0) {
         return session_report_own(session, OCDMUX_KIND_LINE_TOO_LONG,

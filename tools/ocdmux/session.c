@@ -22,10 +22,6 @@
 #define SESSION_GRACE_MS 1000u
 /* The cleanup after a cancel may have to end an erase. */
 #define SESSION_CANCEL_WAIT_MS 30000u
-/* What a server takes that does not say. */
-#define SESSION_MAX_LINE_BYTES ((uint64_t)8 << 20)
-/* A line's room for everything but the data. */
-#define SESSION_ENVELOPE_BYTES 2048u
 
 bool session_init(struct session *session, const struct arguments *arguments)
 {
@@ -154,30 +150,15 @@ void session_note_disturbed(const cJSON *result)
 
 static bool session_hello(struct session *session)
 {
-    struct ocdmux_result result = OCDMUX_RESULT_INIT;
     struct ocdmux_error error = OCDMUX_ERROR_INIT;
     const char *token = getenv("OCDMUX_TOKEN");
     bool ssh = strncmp(ocdmux_server(session->connection), "ssh:", strlen("ssh:")) == 0;
     uint64_t usual = ssh ? SESSION_SSH_HELLO_MS : SESSION_HELLO_MS;
     uint64_t limit = session->timeout_ms == 0 ? usual : session->timeout_ms + SESSION_GRACE_MS;
-    if (!ocdmux_hello(session->connection, SESSION_CLIENT_NAME, token, limit, &result, &error)) {
+    if (!ocdmux_hello(session->connection, SESSION_CLIENT_NAME, token, limit, NULL, &error)) {
         (void)session_report(session, &error);
         return false;
     }
-    const cJSON *limits = cJSON_GetObjectItemCaseSensitive(result.json, "limits");
-    if (!ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(limits, "max_line_bytes"),
-                         &session->max_line_bytes)) {
-        session->max_line_bytes = SESSION_MAX_LINE_BYTES;
-    }
-    if (!ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(limits, "max_inline_bytes"),
-                         &session->max_inline_bytes)) {
-        session->max_inline_bytes = UINT64_MAX;
-    }
-    if (!ocdmux_json_u64(cJSON_GetObjectItemCaseSensitive(limits, "max_image_bytes"),
-                         &session->max_image_bytes)) {
-        session->max_image_bytes = UINT64_MAX;
-    }
-    ocdmux_result_fini(&result);
     return true;
 }
 
@@ -229,15 +210,6 @@ bool session_connect(struct session *session)
     }
     ocdmux_set_interrupt_fd(session->connection, interrupts);
     return true;
-}
-
-uint64_t session_inline_room(const struct session *session)
-{
-    uint64_t line = session->max_line_bytes < SESSION_ENVELOPE_BYTES
-                        ? 0
-                        : session->max_line_bytes - SESSION_ENVELOPE_BYTES;
-    uint64_t room = line / 4 * 3;
-    return room < session->max_inline_bytes ? room : session->max_inline_bytes;
 }
 
 /* --- requests --- */
@@ -322,12 +294,25 @@ static void session_end_bars(const struct session_extra *extra)
     }
 }
 
+void session_note_cancelling(struct session *session, struct progress *bar)
+{
+    session->interrupted = true;
+    if (bar != NULL) {
+        progress_end(bar);
+    }
+    fputs("ocdmux: cancelling; once more to stop waiting\n", stderr);
+}
+
 static void session_cancelling(void *arg)
 {
     struct session_request *request = arg;
-    request->session->interrupted = true;
     session_end_bars(&request->extra);
-    fputs("ocdmux: cancelling; once more to stop waiting\n", stderr);
+    session_note_cancelling(request->session, NULL);
+}
+
+struct ocdmux_job session_job(const struct session *session)
+{
+    return (struct ocdmux_job){.timeout_ms = session->timeout_ms, .cancel_wait_ms = SESSION_CANCEL_WAIT_MS};
 }
 
 /* Whether the request may have done something that its error does not tell. */

@@ -23,11 +23,8 @@ struct session {
     struct ocdmux *connection; /* owned; NULL before the first request */
     uint64_t timeout_ms;       /* 0: none was given */
     bool json;
-    uint64_t max_line_bytes; /* the server's, once connected */
-    uint64_t max_inline_bytes;
-    uint64_t max_image_bytes; /* UINT64_MAX where the server does not say */
-    bool interrupted;         /* an interrupt has cancelled a request, however that ended */
-    enum status status;       /* of the last request that failed */
+    bool interrupted;   /* an interrupt has cancelled a request, however that ended */
+    enum status status; /* of the last request that failed */
 };
 
 /* False after a message for a bad --timeout. */
@@ -96,7 +93,9 @@ enum status session_report_openocd_failure(struct session *session, long code, c
 /* "note: ..." on stderr if a long read's result says that the board was changed meanwhile. */
 void session_note_disturbed(const cJSON *result);
 
-/* The most bytes that fit into one request as base64; the session is connected. */
-uint64_t session_inline_room(const struct session *session);
+/* The time limits of a job of the library that makes several requests. */
+struct ocdmux_job session_job(const struct session *session);
+/* To be said once an interrupt has cancelled a request; ends `bar`, which may be NULL. */
+void session_note_cancelling(struct session *session, struct progress *bar);
 
 #endif

@@ -54,18 +54,19 @@ static void source_add_option(const struct session *session, const char *name, c
 static bool source_add_file(struct session *session, const struct source *source, struct progress *progress,
                             cJSON *params)
 {
-    struct upload upload;
+    struct ocdmux_stage upload;
     uint64_t size = source->bytes.length;
     if (!session_connect(session)) {
         return false;
     }
-    if (size > session->max_image_bytes) {
+    uint64_t maximum = ocdmux_limits(session->connection)->max_image_bytes;
+    if (size > maximum) {
         (void)session_report_own(session, "limit_exceeded",
                                  "%s has %" PRIu64 " bytes, and this server takes images of at most %" PRIu64,
-                                 source->file, size, session->max_image_bytes);
+                                 source->file, size, maximum);
         return false;
     }
-    if (size <= SOURCE_INLINE_BYTES && size <= session_inline_room(session)) {
+    if (size <= SOURCE_INLINE_BYTES && size <= ocdmux_inline_room(session->connection)) {
         struct strbuf data = STRBUF_INIT;
         base64_encode(&data, (const uint8_t *)source->bytes.data, source->bytes.length);
         cJSON_AddStringToObject(params, "data", strbuf_text(&data));

@@ -4,17 +4,8 @@
 
 #include <stdbool.h>
 
-#include "base/sha256.h"
 #include "base/strbuf.h"
 #include "session.h"
-
-#define UPLOAD_STAGE_SIZE 65
-
-struct upload {
-    char stage[UPLOAD_STAGE_SIZE];
-    char sha256[SHA256_TEXT_SIZE];
-    bool present; /* nothing had to be sent */
-};
 
 /*
  * Uploads `bytes`, one or more. `file` is what the command line calls them ("-" for standard input); the last
@@ -23,6 +14,7 @@ struct upload {
  * except one that came with the last piece: see session->interrupted.
  */
 bool upload_bytes(struct session *session, const char *file, const struct strbuf *bytes,
-                  struct progress *progress, struct upload *ret_upload) __attribute__((warn_unused_result));
+                  struct progress *progress, struct ocdmux_stage *ret_upload)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Type, TypeVar
 
+from config_check import SCHEMA_FILE, config_faults
+
 from harness.paths import VBOARD_CONFIG, build_file
 from harness.waiting import wait_until
 
@@ -176,9 +178,18 @@ class Daemon(Process):
         self.addresses: List[str] = []
         try:
             wait_until(lambda: self._listening(listeners), "the daemon's listeners", START_LIMIT_S)
+            self._check_config(flags)
         except BaseException:
             super().stop()
             raise
+
+    @staticmethod
+    def _check_config(flags: Sequence[str]) -> None:
+        """What the daemon takes its schema must take too."""
+        for flag, path in zip(flags, flags[1:]):
+            if flag == "--config":
+                faults = config_faults(Path(path).read_text(encoding="utf-8"))
+                assert not faults, f"{SCHEMA_FILE.name} refuses what the daemon takes: {faults}"
 
     def _listening(self, count: int) -> bool:
         self.addresses = re.findall(r"listening on (\S+)", "\n".join(list(self.log)))
