@@ -69,9 +69,8 @@ static enum op_verdict survey_reply(struct op *op, const struct op_context *cont
 static enum op_verdict look_send(struct op *op, const struct op_context *context, struct op_command *command,
                                  struct err *err)
 {
-    (void)context;
     (void)err;
-    return prepare_look_send(self_of(op)->geometry.bank.target, command);
+    return prepare_look_send(&self_of(op)->prepare, context, self_of(op)->geometry.bank.target, command);
 }
 
 static enum op_verdict look_reply(struct op *op, const struct op_context *context,

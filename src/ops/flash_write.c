@@ -254,12 +254,11 @@ static enum op_verdict look_send(struct op *op, const struct op_context *context
                                  struct err *err)
 {
     struct flash_write *self = flash_write_of(op);
-    (void)context;
     (void)err;
     if (target_of(self)[0] == '\0') {
         return next_look(self);
     }
-    return prepare_look_send(target_of(self), command);
+    return prepare_look_send(&self->prepare, context, target_of(self), command);
 }
 
 static enum op_verdict look_reply(struct op *op, const struct op_context *context,

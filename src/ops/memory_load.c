@@ -133,9 +133,8 @@ static enum op_verdict ask_reply(struct op *op, const struct op_context *context
 static enum op_verdict look_send(struct op *op, const struct op_context *context, struct op_command *command,
                                  struct err *err)
 {
-    (void)op;
     (void)err;
-    return prepare_look_send(context->target->name, command);
+    return prepare_look_send(&self_of(op)->prepare, context, context->target->name, command);
 }
 
 static enum op_verdict look_reply(struct op *op, const struct op_context *context,

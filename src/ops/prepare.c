@@ -44,17 +44,16 @@ bool prepare_ask_reply(struct prepare *prepare, const struct op_context *context
     return true;
 }
 
-enum op_verdict prepare_look_send(const char *target, struct op_command *command)
+enum op_verdict prepare_look_send(const struct prepare *prepare, const struct op_context *context,
+                                  const char *target, struct op_command *command)
 {
-    command->repeatable = true;
-    tcl_quote_text(&command->script, target);
-    strbuf_append_text(&command->script, " curstate");
+    halt_look_script(&prepare->look, context->info, target, command);
     return OP_SEND;
 }
 
-enum op_verdict prepare_look_reply(const struct prepare *prepare, struct op *op,
-                                   const struct op_context *context, const char *target, const char *why,
-                                   const struct ocd_reply *reply, struct err *err)
+enum op_verdict prepare_look_reply(struct prepare *prepare, struct op *op, const struct op_context *context,
+                                   const char *target, const char *why, const struct ocd_reply *reply,
+                                   struct err *err)
 {
     char state[OCD_NAME_SIZE];
     if (!ocd_reply_ok(reply)) {
@@ -65,6 +64,9 @@ enum op_verdict prepare_look_reply(const struct prepare *prepare, struct op *op,
     }
     if (strcmp(state, "halted") == 0) {
         return OP_DONE;
+    }
+    if (prepare->mode == PREPARE_HALT) {
+        halt_look_take(&prepare->look, state);
     }
     if (prepare->mode != PREPARE_NONE && context->now_us - prepare->asked_us < HALT_LIMIT_MS * 1000ull) {
         op->wait_ms = LOOK_EVERY_MS;

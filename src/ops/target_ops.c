@@ -76,6 +76,7 @@ struct halt_op {
     struct op op;
     uint32_t limit_ms;
     uint64_t asked_us;
+    struct halt_look look;
 };
 
 enum halt_step { HALT_ASK, HALT_LOOK };
@@ -101,14 +102,31 @@ static enum op_verdict halt_reply(struct op *op, const struct op_context *contex
     return op_go(op, HALT_LOOK);
 }
 
+void halt_look_script(const struct halt_look *look, const struct ocd_info *info, const char *target,
+                      struct op_command *command)
+{
+    if (look->again) {
+        script_on_target(&command->script, info, target, "halt 0");
+        strbuf_append_text(&command->script, "\n");
+    }
+    command->changes = look->again;
+    command->repeatable = !look->again;
+    tcl_quote_text(&command->script, target);
+    strbuf_append_text(&command->script, " curstate");
+}
+
+void halt_look_take(struct halt_look *look, const char *state)
+{
+    bool in_reset = strcmp(state, "reset") == 0;
+    look->again = look->in_reset && !in_reset && strcmp(state, "halted") != 0;
+    look->in_reset = in_reset;
+}
+
 static enum op_verdict look_send(struct op *op, const struct op_context *context, struct op_command *command,
                                  struct err *err)
 {
-    (void)op;
     (void)err;
-    command->repeatable = true;
-    tcl_quote_text(&command->script, context->target->name);
-    strbuf_append_text(&command->script, " curstate");
+    halt_look_script(&((struct halt_op *)op)->look, context->info, context->target->name, command);
     return OP_SEND;
 }
 
@@ -144,6 +162,7 @@ static enum op_verdict look_reply(struct op *op, const struct op_context *contex
     if (strcmp(context->target->state, "halted") == 0) {
         return OP_DONE;
     }
+    halt_look_take(&halt->look, context->target->state);
     if (context->now_us - halt->asked_us > (uint64_t)halt->limit_ms * 1000) {
         err_set(err, ERR_TARGET_ERROR, "%s did not halt within %" PRIu32 " ms: it is %s",
                 context->target->name, halt->limit_ms, context->target->state);

@@ -11,6 +11,21 @@
  */
 struct op *survey_new(const char *target);
 
+/*
+ * Looking whether a target halts that was asked to. OpenOCD takes "halt" while it believes the target to be
+ * in reset, and does nothing about it: where such a target was seen to come out of the reset running, the
+ * next look asks again. Begins as zeros.
+ */
+struct halt_look {
+    bool in_reset; /* at the last look */
+    bool again;    /* the next look asks */
+};
+/* Fills the command; its result is the state, as target_read_state() takes it. */
+void halt_look_script(const struct halt_look *look, const struct ocd_info *info, const char *target,
+                      struct op_command *command);
+/* What was seen. */
+void halt_look_take(struct halt_look *look, const char *state);
+
 /* The answer of `TARGET curstate`: a word or two. Fails with openocd_error if it is anything else. */
 bool target_read_state(const char *target, const struct ocd_reply *reply, char ret_state[OCD_NAME_SIZE],
                        struct err *err) __attribute__((warn_unused_result));

@@ -105,6 +105,25 @@ static void test_halt_asks_once_and_looks_until_it_is_so(void **state)
     assert_string_equal(op_driver_target(driver)->state, "halted");
 }
 
+/* OpenOCD 0.12 answers "halt" well while it believes the target to be in reset, and does not halt it. */
+static void test_halt_asks_again_behind_a_reset(void **state)
+{
+    struct op_driver *driver = *state;
+    op_driver_start(driver, halt_new(NULL, 5000));
+    op_driver_run(driver);
+    op_driver_answer_text(driver, "");
+    op_driver_expect(driver, "\"cpu\" curstate");
+    assert_int_equal(op_driver_answer_text(driver, "reset"), OP_WAIT);
+    op_driver_expect(driver, "\"cpu\" curstate");
+    assert_int_equal(op_driver_answer_text(driver, "running"), OP_WAIT);
+    op_driver_expect(driver, "apply {{t s} {eval $s}} \"cpu\" \"halt 0\"\n\"cpu\" curstate");
+    assert_true(driver->command.changes);
+    assert_false(driver->command.repeatable);
+    assert_int_equal(op_driver_answer_text(driver, "running"), OP_WAIT);
+    op_driver_expect(driver, "\"cpu\" curstate");
+    assert_int_equal(op_driver_answer_text(driver, "halted"), OP_DONE);
+}
+
 static void test_halt_of_another_target_puts_the_current_one_back(void **state)
 {
     struct op_driver *driver = *state;
@@ -351,6 +370,7 @@ int main(void)
         WITH_DRIVER(test_survey_of_one_target_needs_it),
         WITH_DRIVER(test_survey_that_fails_changes_nothing),
         WITH_DRIVER(test_halt_asks_once_and_looks_until_it_is_so),
+        WITH_DRIVER(test_halt_asks_again_behind_a_reset),
         WITH_DRIVER(test_halt_of_another_target_puts_the_current_one_back),
         WITH_DRIVER(test_halt_without_a_current_target),
         WITH_DRIVER(test_halt_that_never_comes),
