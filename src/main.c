@@ -33,6 +33,10 @@ static const char help_text[] =
     "                          several times; port 0 lets the kernel choose\n"
     "                          [tcp:127.0.0.1:6670, and unix:$XDG_RUNTIME_DIR/ocdmux.sock where that "
     "variable is set]\n"
+    "  --gdb-listen URL        where the board of --openocd takes gdb, and passes it on to OpenOCD's gdb "
+    "port "
+    "under the\n"
+    "                          board's lease: as for --listen [nowhere]\n"
     "  --dump-root DIRECTORY   where memory.dump and flash.read_to_file may write files [nowhere]\n"
     "  --image-root DIRECTORY  where images may be read by their path; may be given several times [nowhere]\n"
     "  --stage-root DIRECTORY  where uploads are kept [$XDG_RUNTIME_DIR, else /dev/shm, else /tmp]\n"
@@ -62,6 +66,7 @@ enum option_code {
     OPTION_BOARD,
     OPTION_CONFIG,
     OPTION_LISTEN,
+    OPTION_GDB_LISTEN,
     OPTION_DUMP_ROOT,
     OPTION_IMAGE_ROOT,
     OPTION_STAGE_ROOT,
@@ -82,6 +87,7 @@ static const struct option long_options[] = {
     {"board", required_argument, NULL, OPTION_BOARD},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"gdb-listen", required_argument, NULL, OPTION_GDB_LISTEN},
     {"dump-root", required_argument, NULL, OPTION_DUMP_ROOT},
     {"image-root", required_argument, NULL, OPTION_IMAGE_ROOT},
     {"state-dir", required_argument, NULL, OPTION_STATE_DIR},
@@ -105,6 +111,7 @@ struct flags {
     const char *config;
     const char *listen[CONFIG_MAX_LISTENERS];
     size_t listen_count;
+    const char *gdb_listen;
     const char *dump_root;
     const char *image_roots[CONFIG_MAX_IMAGE_ROOTS];
     size_t image_root_count;
@@ -145,6 +152,9 @@ static int read_flags(int argc, char **argv, struct flags *flags)
                 return usage("too many listeners");
             }
             flags->listen[flags->listen_count++] = optarg;
+            break;
+        case OPTION_GDB_LISTEN:
+            flags->gdb_listen = optarg;
             break;
         case OPTION_DUMP_ROOT:
             flags->dump_root = optarg;
@@ -195,9 +205,11 @@ static int read_flags(int argc, char **argv, struct flags *flags)
     if (optind < argc) {
         return usage("there are no arguments besides options");
     }
-    if (flags->config != NULL &&
-        (flags->openocd != NULL || flags->board != NULL || flags->stage_dir != NULL)) {
-        return usage("--config describes the boards: --openocd, --board and --stage-dir do not go with it");
+    if (flags->config != NULL && (flags->openocd != NULL || flags->board != NULL ||
+                                  flags->stage_dir != NULL || flags->gdb_listen != NULL)) {
+        return usage(
+            "--config describes the boards: --openocd, --board, --stage-dir and --gdb-listen do not go "
+            "with it");
     }
     return -1;
 }
@@ -211,6 +223,10 @@ static bool apply_boards(struct config *config, const struct flags *flags, struc
         return true; /* config_complete() says that there is no board */
     }
     if (!config_add_board(config, flags->board != NULL ? flags->board : "board", flags->openocd, err)) {
+        return false;
+    }
+    if (flags->gdb_listen != NULL && !config_set_gdb(config, flags->gdb_listen, NULL, err)) {
+        err_prefix(err, "--gdb-listen");
         return false;
     }
     if (flags->stage_dir != NULL) {

@@ -309,6 +309,37 @@ void board_look(struct board *board)
     loop_timer_set(board->look_timer, 0);
 }
 
+void board_changed_outside(struct board *board)
+{
+    board->change_count++;
+}
+
+void board_set_outside_busy(struct board *board, bool busy)
+{
+    board->change_count++;
+    board->outside_busy += busy ? 1u : -1u;
+}
+
+void board_relearn(struct board *board)
+{
+    board->must_relearn = true;
+    ends_relearn(board);
+}
+
+void board_forget_repairs(struct board *board, uint64_t address, uint64_t size)
+{
+    const struct ocd_info *info = ocd_link_info(board->link);
+    const struct op_keeper *keeper = &board->repairs.keeper;
+    for (size_t i = 0; i < info->bank_count; i++) {
+        const struct ocd_bank *bank = &info->banks[i];
+        uint64_t offset = address > bank->base ? address - bank->base : 0;
+        uint64_t before = bank->base > address ? bank->base - address : 0;
+        if (before < size) {
+            keeper->forget(keeper->context, bank, offset, size - before);
+        }
+    }
+}
+
 void board_kick(struct board *board)
 {
     turns_kick(board);

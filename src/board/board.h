@@ -109,6 +109,17 @@ void board_cancel(struct op *op);
 /* Asks for the targets' states as soon as the link is free, or up: `states_seen` is called then. */
 void board_look(struct board *board);
 
+/* The board was changed past its operations: what was read of it before is old. */
+void board_changed_outside(struct board *board);
+/* Somebody is at it right now, and nobody can tell when within that it changes: between any two commands of a
+ * read it counts as changed. Each true is followed by its false. */
+void board_set_outside_busy(struct board *board, bool busy);
+/* What OpenOCD was told may have changed what the handshake learned: it is run again. */
+void board_relearn(struct board *board);
+/* What was kept of the flash from `address` on is needed no more: it was erased past the board's operations.
+ */
+void board_forget_repairs(struct board *board, uint64_t address, uint64_t size);
+
 /* Runs what may run now: after board_submit(), or when something that `may_run` looks at has changed. May end
  * operations. */
 void board_kick(struct board *board);

@@ -129,7 +129,7 @@ static void load(struct board *board)
 
 struct board_change {
     struct lease_change change;
-    struct op *op;
+    struct op *op; /* NULL: a hold */
 };
 
 /* The timer serves what comes by itself. */
@@ -241,15 +241,19 @@ void board_lease_pass_over(struct board *board, struct sched_queue *queue)
 }
 
 /* Others may be told now; not from here, for this may be the middle of anything. */
+void board_lease_end_hold(struct board *board, struct board_change *hold)
+{
+    lease_change_end(&board->lease.lease, &hold->change);
+    free(hold);
+    loop_timer_set(board->lease.timer, 0);
+}
+
 void board_lease_ended(struct op *op)
 {
-    if (op->change == NULL) {
-        return;
+    if (op->change != NULL) {
+        board_lease_end_hold(op->board, op->change);
+        op->change = NULL;
     }
-    lease_change_end(&op->board->lease.lease, &op->change->change);
-    free(op->change);
-    op->change = NULL;
-    loop_timer_set(op->board->lease.timer, 0);
 }
 
 /* The outside. */
@@ -407,7 +411,7 @@ static bool stop_one(struct board *board, uint64_t number)
         struct board_change *change =
             list_entry(list_entry(node, struct lease_change, node), struct board_change, change);
         struct op *op = change->op;
-        if (change->change.number == number && !op->cancel_asked) {
+        if (op != NULL && change->change.number == number && !op->cancel_asked) {
             op->cancel_reason = "the lease of the board was broken";
             board_cancel(op);
             return true;
@@ -435,6 +439,35 @@ bool board_lease_admit(struct board *board, const void *connection, const char *
         lease_admit(&board->lease.lease, connection, id, changes, clock_now_us(), ret_number);
     arm(board);
     return fail(board, connection, verdict, err);
+}
+
+bool board_lease_join(struct board *board, const void *connection, const char *identity, uint64_t *ret_number,
+                      struct err *err)
+{
+    enum lease_verdict verdict =
+        lease_join(&board->lease.lease, connection, identity, clock_now_us(), ret_number);
+    arm(board);
+    return fail(board, connection, verdict, err);
+}
+
+struct board_change *board_lease_hold(struct board *board, const void *connection, uint64_t number)
+{
+    struct board_change *hold = xcalloc(1, sizeof *hold);
+    hold->change.connection = connection;
+    hold->change.number = number;
+    lease_change_accept(&board->lease.lease, &hold->change);
+    return hold;
+}
+
+bool board_lease_is_changing(const struct board *board)
+{
+    list_for_each (node, &board->lease.lease.changes) {
+        const struct lease_change *change = list_entry(node, const struct lease_change, node);
+        if (list_entry(change, const struct board_change, change)->op != NULL) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void board_lease_connection_gone(struct board *board, const void *connection)

@@ -32,6 +32,18 @@ bool board_lease_break(struct board *board);
  */
 bool board_lease_admit(struct board *board, const void *connection, const char *id, bool changes,
                        uint64_t *ret_number, struct err *err) __attribute__((warn_unused_result));
+/* The same for a change of somebody whose identity is the holder's own: see lease_join(). */
+bool board_lease_join(struct board *board, const void *connection, const char *identity, uint64_t *ret_number,
+                      struct err *err) __attribute__((warn_unused_result));
+/*
+ * A change that is no operation, admitted just before: from here to the end of the hold, which frees it, the
+ * lease does not end by itself, and is granted to nobody else. Breaking the lease does not end it: its owner
+ * hears of that by `lease_changed`, and does.
+ */
+struct board_change *board_lease_hold(struct board *board, const void *connection, uint64_t number);
+void board_lease_end_hold(struct board *board, struct board_change *hold);
+/* Whether an operation that changes the board was accepted and has not ended. */
+bool board_lease_is_changing(const struct board *board);
 /* The connection will send no more. */
 void board_lease_connection_gone(struct board *board, const void *connection);
 

@@ -363,6 +363,22 @@ enum lease_verdict lease_admit(struct lease *lease, const void *connection, cons
     return LEASE_OK;
 }
 
+enum lease_verdict lease_join(struct lease *lease, const void *connection, const char *identity,
+                              uint64_t now_us, uint64_t *ret_number)
+{
+    *ret_number = 0;
+    settle(lease, now_us);
+    if (lease->state == LEASE_FREE || strcmp(lease->holder.terms.identity, identity) != 0) {
+        return LEASE_BUSY;
+    }
+    attach(lease, connection);
+    if (lease->state == LEASE_OVERDUE) {
+        return LEASE_OVER;
+    }
+    *ret_number = lease->holder.number;
+    return LEASE_OK;
+}
+
 static bool is_own(const struct lease *lease, const struct lease_change *change)
 {
     return lease->state != LEASE_FREE && change->number == lease->holder.number;

@@ -160,6 +160,10 @@ bool lease_break(struct lease *lease, uint64_t now_us, uint64_t *ret_number);
  * LEASE_BUSY, LEASE_REQUIRED, LEASE_LOST or LEASE_OVER. `*ret_number` is for the change; 0 for none. */
 enum lease_verdict lease_admit(struct lease *lease, const void *connection, const char *id, bool changes,
                                uint64_t now_us, uint64_t *ret_number);
+/* The same for a change of a connection whose identity is the holder's own, without the id: it uses the lease
+ * from now on. LEASE_BUSY if it is not the holder's, or nobody holds it. */
+enum lease_verdict lease_join(struct lease *lease, const void *connection, const char *identity,
+                              uint64_t now_us, uint64_t *ret_number);
 /* An admitted change is accepted, with `connection` and `number` set; the caller's memory until it ends. */
 void lease_change_accept(struct lease *lease, struct lease_change *change);
 /* It cannot begin for now, and that is its client's doing: until it does nobody waits for it. lease_tick() is

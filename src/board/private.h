@@ -39,6 +39,7 @@ struct board {
     bool changer_waits;     /* a changing operation waits for consistent reads: no further one begins */
     bool must_relearn;      /* raw Tcl was sent: the handshake has to be run again */
     uint64_t change_count;  /* grows with everything that may have changed the board */
+    unsigned outside_busy;  /* how many change it past its operations just now */
 
     /* The board's own operations. */
     struct sched_identity own_identity;

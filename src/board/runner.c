@@ -381,5 +381,6 @@ void runner_on_reply(void *board_context, const struct ocd_reply *reply)
     board->kicking = false;
     flight_clear(&board->flight);
     exchange_drop(&board->exchange);
+    board->change_count += board->outside_busy > 0;
     turns_kick(board);
 }

@@ -117,6 +117,17 @@ bool ocdmux_open_tls(const char *server, const struct ocdmux_tls *tls, uint64_t 
  */
 bool ocdmux_relay(const char *server, const struct ocdmux_tls *tls, int in, int out,
                   struct ocdmux_error *error) __attribute__((warn_unused_result));
+/*
+ * The same behind an exchange of one line each way, as a board's gdb listener has it: sends `line`, which
+ * ends in LF, and gives the line that comes, without its LF and at most OCDMUX_GREETING_BYTES long, to
+ * `answered`; that returns false with `error` set to end it. Once that was given true, `out` is closed at the
+ * end. Fails with connection_failed where none comes in `timeout_ms`, with protocol_error for a longer one.
+ */
+#define OCDMUX_GREETING_BYTES 16384u
+typedef bool ocdmux_greeting_fn(void *arg, const char *line, struct ocdmux_error *error);
+bool ocdmux_relay_after(const char *server, const struct ocdmux_tls *tls, const char *line,
+                        ocdmux_greeting_fn *answered, void *arg, uint64_t timeout_ms, int in, int out,
+                        struct ocdmux_error *error) __attribute__((warn_unused_result));
 /* Calls in flight are left to the server; nobody is told. An ssh gets up to two seconds to end. NULL is
  * allowed. */
 void ocdmux_close(struct ocdmux *connection);

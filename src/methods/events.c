@@ -9,7 +9,7 @@ void write_topics(uint64_t topics, struct json_writer *json)
     static const char *const words[] = {
         [RPC_TOPIC_TARGET] = "target", [RPC_TOPIC_LINK] = "link",   [RPC_TOPIC_OPERATION] = "operation",
         [RPC_TOPIC_LEASE] = "lease",   [RPC_TOPIC_QUEUE] = "queue", [RPC_TOPIC_LOG] = "log",
-        [RPC_TOPIC_MEMORY] = "memory"};
+        [RPC_TOPIC_MEMORY] = "memory", [RPC_TOPIC_GDB] = "gdb"};
     json_open_array(json, "topics");
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if ((topics & (1ull << i)) != 0) {

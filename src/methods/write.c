@@ -1,6 +1,7 @@
 /* Targets, banks and boards as JSON. */
 #include "methods/write.h"
 
+#include "server/gdb.h"
 #include "server/request.h"
 #include "server/watch.h"
 
@@ -185,6 +186,7 @@ void write_board_status(struct server *server, struct board *board, struct json_
     write_repairs(board_repairs(board), json);
     write_lease(board, json);
     watch_write_status(watches, json);
+    gdb_write_status(server->gdbs[server_board_index(server, board)], json);
     json_text(json, "staging", ocd_files_name(info->files));
     json_open_array(json, "features");
     if (info->files != OCD_FILES_NONE) {

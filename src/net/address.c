@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "net/socket.h"
+
 #define HOST_SIZE 256
 #define MAX_PORT 65535u
 
@@ -178,4 +180,24 @@ unsigned net_address_port(const struct net_address *address)
     default:
         return 1;
     }
+}
+
+bool net_address_with_port(const struct net_address *address, unsigned port, struct net_address *ret_address)
+{
+    struct net_address made = *address;
+    char host[SOCKET_TEXT_SIZE];
+    switch (address->storage.ss_family) {
+    case AF_INET:
+        ((struct sockaddr_in *)&made.storage)->sin_port = htons((uint16_t)port);
+        break;
+    case AF_INET6:
+        ((struct sockaddr_in6 *)&made.storage)->sin6_port = htons((uint16_t)port);
+        break;
+    default:
+        return false;
+    }
+    socket_address_text(&made.storage, made.length, host);
+    snprintf(made.text, sizeof made.text, "%s", host);
+    *ret_address = made;
+    return true;
 }

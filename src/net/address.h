@@ -27,6 +27,9 @@ bool net_address_parse_host_port(struct net_address *ret_address, const char *te
     __attribute__((warn_unused_result));
 /* 0 to 65535; 1 for a Unix socket, which has none. */
 unsigned net_address_port(const struct net_address *address);
+/* The same host with another port, from 1 to 65535. False for a Unix socket, which has no host. */
+bool net_address_with_port(const struct net_address *address, unsigned port, struct net_address *ret_address)
+    __attribute__((warn_unused_result));
 /* 127.0.0.0/8, ::1 or a Unix socket. */
 bool net_address_is_local(const struct net_address *address);
 

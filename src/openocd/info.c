@@ -62,7 +62,8 @@ void ocd_info_survey_script(struct strbuf *script)
         "set regs {}; catch {targets $t; set regs [reg]}; set bits {};"
         "regexp {\\) (?:pc|rip|eip|r15) \\(/([0-9]+)\\)} $regs -> bits;"
         "set endian little; catch {set endian [$t cget -endian]};"
-        "lappend r [list $t [$t cget -type] $endian [$t curstate] $bits]};"
+        "set gdb {}; catch {set gdb [$t cget -gdb-port]};"
+        "lappend r [list $t [$t cget -type] $endian [$t curstate] $bits $gdb]};"
         "if {$cur ne {}} {targets $cur}; list $cur $r [flash list]}}");
 }
 
@@ -90,6 +91,14 @@ static bool take_word(struct tcl_list *list, struct strbuf *word, char *out, siz
     return true;
 }
 
+/* No reason to refuse a target: whatever it is, gdb can only be told so. */
+static void take_gdb_port(struct tcl_list *list, struct strbuf *word, char port[OCD_NAME_SIZE])
+{
+    if (tcl_list_next(list, word) == TCL_LIST_ELEMENT) {
+        snprintf(port, OCD_NAME_SIZE, "%s", strbuf_text(word));
+    }
+}
+
 static bool read_target(const char *text, size_t length, const struct ocd_info *before,
                         struct ocd_target *target)
 {
@@ -105,6 +114,9 @@ static bool read_target(const char *text, size_t length, const struct ocd_info *
               take_word(&list, &word, endian, sizeof endian) &&
               take_word(&list, &word, target->state, sizeof target->state) &&
               take_word(&list, &word, bits, sizeof bits);
+    if (ok) {
+        take_gdb_port(&list, &word, target->gdb_port);
+    }
     strbuf_fini(&word);
     if (!ok || target->name[0] == '\0' || target->type[0] == '\0' || target->state[0] == '\0') {
         return false;

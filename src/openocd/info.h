@@ -24,7 +24,9 @@ enum ocd_files {
 struct ocd_target {
     char name[OCD_NAME_SIZE];
     char type[OCD_NAME_SIZE];
-    char state[OCD_NAME_SIZE]; /* OpenOCD's word: "running", "halted", ... */
+    char state[OCD_NAME_SIZE];    /* OpenOCD's word: "running", "halted", ... */
+    char gdb_port[OCD_NAME_SIZE]; /* `cget -gdb-port`: a number, "disabled", "undefined", "pipe", ...; "" if
+                                   * OpenOCD does not say */
     bool big_endian;
     unsigned address_bits;            /* 32 or 64 */
     enum ocd_knowledge takes_width64; /* learned by the first access that tells */

@@ -18,8 +18,8 @@ static const char *const choices_flash_write_image_mode[] = {"full", "changed", 
 static const char *const choices_flash_write_image_prepare[] = {"none", "halt", "reset_halt", "reset_init",
                                                                 NULL};
 static const char *const choices_flash_write_image_reset[] = {"none", "run", "halt", NULL};
-static const char *const choices_topic[] = {"target", "link", "operation", "lease",
-                                            "queue",  "log",  "memory",    NULL};
+static const char *const choices_topic[] = {"target", "link",   "operation", "lease", "queue",
+                                            "log",    "memory", "gdb",       NULL};
 
 const struct rpc_param rpc_common_params[RPC_COMMON_PARAM_COUNT] = {
     {.name = "board",

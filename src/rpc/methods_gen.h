@@ -105,6 +105,7 @@ enum rpc_topic {
     RPC_TOPIC_QUEUE,
     RPC_TOPIC_LOG,
     RPC_TOPIC_MEMORY,
+    RPC_TOPIC_GDB,
 };
 
 /* server.hello */

@@ -271,6 +271,23 @@ void audit_lease(struct audit *audit, const struct board *board, const char *kin
     end_line_anyway(audit, &line, &json);
 }
 
+void audit_gdb(struct audit *audit, const struct board *board, const char *kind, const char *identity,
+               const char *peer, const char *target)
+{
+    struct strbuf line = STRBUF_INIT;
+    struct json_writer json;
+    if (audit == NULL) {
+        return;
+    }
+    begin_line(&line, &json, "gdb");
+    json_text(&json, "kind", kind);
+    json_text(&json, "board", board_name(board));
+    json_text(&json, "target", target);
+    json_text(&json, "identity", identity);
+    json_text(&json, "peer", peer);
+    end_line_anyway(audit, &line, &json);
+}
+
 void audit_login(struct audit *audit, const struct client *client, const char *by)
 {
     struct strbuf line = STRBUF_INIT;

@@ -9,6 +9,7 @@
  *   {"time", "event": "ended", "call", ..., "outcome": "failed", "duration_ms", "error": {"kind", "message"}}
  *   {"time", "event": "refused", "method", ..., "error": {...}} before anything was done
  *   {"time", "event": "lease", "kind", "board", "identity", "client"?, "reason"?}
+ *   {"time", "event": "gdb", "kind", "board", "target", "identity", "peer"}
  *   {"time", "event": "login", "identity", "peer", "by"}, or without "identity" and with "error"
  *
  * `call` numbers the calls of one daemon's life; a "begun" without its "ended" is one that the daemon did not
@@ -68,6 +69,9 @@ void audit_refused(struct audit *audit, const struct client *client, const char 
 
 void audit_lease(struct audit *audit, const struct board *board, const char *kind,
                  const struct lease_terms *terms);
+/* gdb, which changes the board without calls, has "attached" or "detached". */
+void audit_gdb(struct audit *audit, const struct board *board, const char *kind, const char *identity,
+               const char *peer, const char *target);
 /* The client is known as somebody: by "token", "user" or "certificate". */
 void audit_login(struct audit *audit, const struct client *client, const char *by);
 /* It tried, and is not. */

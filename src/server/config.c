@@ -121,6 +121,22 @@ bool config_add_listener(struct config *config, const char *url, struct err *err
     return true;
 }
 
+bool config_set_gdb(struct config *config, const char *listen, const char *openocd, struct err *err)
+{
+    struct config_gdb gdb = {.listens = true, .has_openocd = openocd != NULL};
+    if (!net_address_parse(&gdb.listen, listen, err)) {
+        return false;
+    }
+    if (openocd != NULL && !net_address_parse_host_port(&gdb.openocd, openocd, err)) {
+        return false;
+    }
+    if (openocd != NULL && net_address_port(&gdb.openocd) == 0) {
+        return err_set(err, ERR_INVALID_PARAMS, "%s: OpenOCD's gdb port cannot be 0", openocd);
+    }
+    config->boards[config->board_count - 1].gdb = gdb;
+    return true;
+}
+
 bool config_add_image_root(struct config *config, const char *path, struct err *err)
 {
     if (config->image_root_count == CONFIG_MAX_IMAGE_ROOTS) {
@@ -142,11 +158,36 @@ bool config_parse_role(const char *word, enum rpc_role *ret_role)
     return false;
 }
 
+static bool take_gdb(struct config *config, struct json_span board, const char *path, const char *place,
+                     struct err *err)
+{
+    static const char *const members[] = {"listen", "openocd", NULL};
+    struct json_span object;
+    char inside[48];
+    char *listen = NULL;
+    char *openocd = NULL;
+    if (!json_find_member(board, "gdb", &object)) {
+        return true;
+    }
+    snprintf(inside, sizeof inside, "%s.gdb", place);
+    bool ok = config_check_members(object, members, path, inside, err) &&
+              config_take_text(object, "listen", &listen, path, inside, err) &&
+              config_take_text(object, "openocd", &openocd, path, inside, err) &&
+              (listen != NULL || config_bad(err, path, inside, "listen", "is missing"));
+    if (ok && !config_set_gdb(config, listen, openocd, err)) {
+        err_prefix(err, "%s: %s", path, inside);
+        ok = false;
+    }
+    free(listen);
+    free(openocd);
+    return ok;
+}
+
 static bool take_board(struct config *config, struct json_span object, const char *path, const char *place,
                        struct err *err)
 {
     static const char *const members[] = {"name",          "openocd",        "stage_dir", "link_limit_ms",
-                                          "require_lease", "lease_grace_ms", NULL};
+                                          "require_lease", "lease_grace_ms", "gdb",       NULL};
     char *name = NULL;
     char *openocd = NULL;
     char *stage_dir = NULL;
@@ -177,6 +218,7 @@ static bool take_board(struct config *config, struct json_span object, const cha
         board->lease_grace_ms = grace;
         board->require_lease = require_lease;
         stage_dir = NULL;
+        ok = take_gdb(config, object, path, place, err);
     }
     free(name);
     free(openocd);

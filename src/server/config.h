@@ -21,6 +21,13 @@
 /* As `share_dir`: no path, for those are absolute. */
 #define CONFIG_NO_SHARE "none"
 
+struct config_gdb {
+    bool listens;
+    struct net_address listen;
+    bool has_openocd;           /* else its port is asked of OpenOCD, and its host is the link's */
+    struct net_address openocd; /* OpenOCD's gdb port, for the board's current target */
+};
+
 struct config_board {
     char name[CONFIG_NAME_SIZE];
     struct net_address openocd;
@@ -28,6 +35,7 @@ struct config_board {
     uint64_t link_limit_ms;  /* 1,000 to 3,600,000; 60,000 by default */
     bool require_lease;      /* it is changed by the holder of its lease only */
     uint64_t lease_grace_ms; /* 0 to 600,000; 10,000 by default */
+    struct config_gdb gdb;
 };
 
 struct config_limits {
@@ -92,6 +100,9 @@ void config_fini(struct config *config);
 bool config_add_board(struct config *config, const char *name, const char *openocd, struct err *err)
     __attribute__((warn_unused_result));
 bool config_add_listener(struct config *config, const char *url, struct err *err)
+    __attribute__((warn_unused_result));
+/* Where the last board that was added takes gdb, and OpenOCD's gdb port (NULL: it is asked). */
+bool config_set_gdb(struct config *config, const char *listen, const char *openocd, struct err *err)
     __attribute__((warn_unused_result));
 bool config_add_image_root(struct config *config, const char *path, struct err *err)
     __attribute__((warn_unused_result));

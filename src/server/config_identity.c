@@ -447,5 +447,11 @@ bool config_identities_complete(struct config *config, struct err *err)
             return false;
         }
     }
+    for (size_t i = 0; i < config->board_count; i++) {
+        const struct config_gdb *gdb = &config->boards[i].gdb;
+        if (gdb->listens && !check_listener(config, &gdb->listen, err)) {
+            return false;
+        }
+    }
     return true;
 }

@@ -267,6 +267,17 @@ void events_memory(struct server *server, struct board *board, const struct even
     finish(server, &event);
 }
 
+void events_gdb(struct server *server, struct board *board, const char *kind, const char *identity,
+                const char *target)
+{
+    struct event event;
+    struct json_writer *json = begin(&event, RPC_TOPIC_GDB, "gdb", board);
+    json_text(json, "kind", kind);
+    json_text(json, "identity", identity);
+    json_text(json, "target", target);
+    finish(server, &event);
+}
+
 struct lease_news {
     const struct lease *lease;
     enum lease_event event;

@@ -29,6 +29,9 @@ struct events_watch {
     size_t watches;
 };
 void events_memory(struct server *server, struct board *board, const struct events_watch *news);
+/* A gdb has attached or detached. */
+void events_gdb(struct server *server, struct board *board, const char *kind, const char *identity,
+                const char *target);
 /* To those who wait for the lease, and to whoever it was taken from, also without a subscription. */
 void events_lease(struct server *server, struct board *board, enum lease_event event,
                   const struct lease_holder *holder, const struct lease_waiter *waiter);

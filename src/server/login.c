@@ -56,63 +56,82 @@ static void name_member(uid_t uid, char *name, size_t size)
     }
 }
 
-static bool take_peer(struct client *client)
+static bool take_user(const struct config_identities *identities, const struct net_stream *stream,
+                      struct login_peer *peer)
 {
-    const struct config_identities *identities = &client->server->config->identities;
-    struct net_peer peer;
-    char name[CONFIG_IDENTITY_SIZE];
-    if (!net_peer_init(&peer, net_stream_fd(client->stream))) {
+    struct net_peer user;
+    if (!net_peer_init(&user, net_stream_fd(stream))) {
         return false;
     }
-    snprintf(client->address, sizeof client->address, "unix uid %u", (unsigned)peer.uid);
-    const struct config_grant *grant = identity_of_peer(identities, &peer);
-    if (grant != NULL && grant->identity[0] == '\0') {
-        name_member(peer.uid, name, sizeof name);
-    }
-    net_peer_fini(&peer);
+    snprintf(peer->address, sizeof peer->address, "unix uid %u", (unsigned)user.uid);
+    const struct config_grant *grant = identity_of_peer(identities, &user);
+    uid_t uid = user.uid;
+    net_peer_fini(&user);
     if (grant == NULL) {
         return false;
     }
-    set_identity(client, grant, grant->identity[0] == '\0' ? name : grant->identity, "user");
+    if (grant->identity[0] == '\0') {
+        name_member(uid, peer->identity, sizeof peer->identity);
+    } else {
+        snprintf(peer->identity, sizeof peer->identity, "%s", grant->identity);
+    }
+    peer->grant = grant;
+    peer->how = "user";
     return true;
 }
 
-static bool take_certificate(struct client *client)
+static bool take_certificate(const struct config_identities *identities, const struct net_stream *stream,
+                             struct login_peer *peer)
 {
     struct net_certificate certificate;
-    if (!net_stream_certificate(client->stream, &certificate)) {
+    if (!net_stream_certificate(stream, &certificate)) {
         return false;
     }
-    const struct config_grant *grant =
-        identity_of_certificate(&client->server->config->identities, &certificate);
+    const struct config_grant *grant = identity_of_certificate(identities, &certificate);
     if (grant == NULL) {
-        audit_login_failed(client->server->audit, client, "certificate", "the certificate is of no identity");
-        log_info("client %s: the certificate of %s, SHA-256 %s, is of no identity", client->peer,
+        log_info("client %s: the certificate of %s, SHA-256 %s, is of no identity", net_stream_peer(stream),
                  certificate.subject, certificate.fingerprint);
+        peer->strange_certificate = true;
         return false;
     }
-    set_identity(client, grant, grant->identity, "certificate");
+    snprintf(peer->identity, sizeof peer->identity, "%s", grant->identity);
+    peer->grant = grant;
+    peer->how = "certificate";
     return true;
 }
 
 /* The peer without its port: who comes again has another one. */
-static void set_address(struct client *client)
+static void set_address(const struct net_stream *stream, struct login_peer *peer)
 {
-    snprintf(client->address, sizeof client->address, "%s", client->peer);
-    char *colon = strrchr(client->address, ':');
+    snprintf(peer->address, sizeof peer->address, "%s", net_stream_peer(stream));
+    char *colon = strrchr(peer->address, ':');
     if (colon != NULL) {
         *colon = '\0';
     }
 }
 
-void login_begin(struct client *client)
+void login_look(const struct config_identities *identities, const struct net_stream *stream,
+                struct login_peer *ret_peer)
 {
-    set_address(client);
-    if (take_peer(client) || take_certificate(client)) {
+    ret_peer->strange_certificate = false;
+    set_address(stream, ret_peer);
+    if (take_user(identities, stream, ret_peer) || take_certificate(identities, stream, ret_peer)) {
         return;
     }
-    const struct config_grant *anonymous = &client->server->config->identities.anonymous;
-    set_identity(client, anonymous, anonymous->identity, "nothing");
+    ret_peer->grant = &identities->anonymous;
+    ret_peer->how = "nothing";
+    snprintf(ret_peer->identity, sizeof ret_peer->identity, "%s", identities->anonymous.identity);
+}
+
+void login_begin(struct client *client)
+{
+    struct login_peer peer;
+    login_look(&client->server->config->identities, client->stream, &peer);
+    if (peer.strange_certificate) {
+        audit_login_failed(client->server->audit, client, "certificate", "the certificate is of no identity");
+    }
+    snprintf(client->address, sizeof client->address, "%s", peer.address);
+    set_identity(client, peer.grant, peer.identity, peer.how);
 }
 
 static void set_wrong(struct err *err)

@@ -13,6 +13,19 @@
 /* A connection that has given so many wrong tokens is closed behind the last answer. */
 #define LOGIN_MAX_WRONG 5u
 
+/* Who is at the other end of a connection, before it has said anything. */
+struct login_peer {
+    const struct config_grant *grant;
+    char identity[CONFIG_IDENTITY_SIZE];
+    char address[96];         /* what its wrong tokens count for */
+    const char *how;          /* static: what it is known by */
+    bool strange_certificate; /* it showed one, which is of no identity */
+};
+
+/* The stream is open, and through its handshake. */
+void login_look(const struct config_identities *identities, const struct net_stream *stream,
+                struct login_peer *ret_peer);
+
 /* The connection is open: takes the identity that it brings, `anonymous` if none. */
 void login_begin(struct client *client);
 

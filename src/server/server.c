@@ -11,20 +11,34 @@
 #include "board/board_lease.h"
 #include "server/client.h"
 #include "server/events.h"
+#include "server/gdb.h"
 #include "server/request.h"
 #include "server/target_waits.h"
 #include "server/watch.h"
 
 #define STOP_LOOK_MS 20u
 
+/* NULL before its listener is open, and where it has none. */
+static struct gdb *gdb_of(const struct server *server, const struct board *board)
+{
+    for (size_t i = 0; i < server->board_count; i++) {
+        if (server->boards[i] == board) {
+            return server->gdbs[i];
+        }
+    }
+    return NULL;
+}
+
 static void on_link_changed(void *context, struct board *board, const char *reason)
 {
+    gdb_link_changed(gdb_of(context, board));
     events_link(context, board, reason);
     watch_link_changed(context, board, reason);
 }
 
 static void on_target_notified(void *context, struct board *board, const char *kind, const char *value)
 {
+    gdb_target_notified(gdb_of(context, board), kind, value);
     events_target(context, board, kind, value);
 }
 
@@ -40,6 +54,7 @@ static void on_lease_changed(void *context, struct board *board, enum lease_even
     audit_lease(server->audit, board, lease_event_name(event),
                 waiter != NULL ? &waiter->terms : &holder->terms);
     events_lease(server, board, event, holder, waiter);
+    gdb_lease_changed(gdb_of(server, board), event, holder);
 }
 
 static void on_queue_changed(void *context, struct board *board)
@@ -231,6 +246,23 @@ static bool open_listeners(struct server *server, struct err *err)
     return true;
 }
 
+static bool open_gdbs(struct server *server, struct err *err)
+{
+    for (size_t i = 0; i < server->board_count; i++) {
+        if (server->config->boards[i].gdb.listens && !gdb_new(&server->gdbs[i], server, i, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void stop_gdbs(struct server *server)
+{
+    for (size_t i = 0; i < server->board_count; i++) {
+        gdb_stop(server->gdbs[i]);
+    }
+}
+
 bool server_new(struct server **ret_server, struct loop *loop, const struct config *config,
                 server_handler *const *handlers, struct err *err)
 {
@@ -255,6 +287,10 @@ bool server_new(struct server **ret_server, struct loop *loop, const struct conf
         return false;
     }
     start_boards(server);
+    if (!open_gdbs(server, err)) {
+        server_free(server);
+        return false;
+    }
     *ret_server = server;
     return true;
 }
@@ -312,6 +348,7 @@ void server_stop(struct server *server, void (*stopped)(void *context), void *co
     server->stop_deadline_us = clock_now_us() + STOP_LIMIT_MS * 1000ull;
     server->stop_timer = loop_timer_new(server->loop, look_whether_stopped, server);
     close_listeners(server);
+    stop_gdbs(server);
     close_clients(server);
     look_whether_stopped(server);
 }
@@ -319,8 +356,11 @@ void server_stop(struct server *server, void (*stopped)(void *context), void *co
 void server_free(struct server *server)
 {
     close_listeners(server);
+    stop_gdbs(server);
     close_clients(server);
     for (size_t i = 0; i < server->board_count; i++) {
+        gdb_free(server->gdbs[i]);
+        server->gdbs[i] = NULL;
         board_free(server->boards[i]);
         watch_board_free(server->watches[i]);
     }

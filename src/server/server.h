@@ -19,6 +19,7 @@
 #define STOP_LIMIT_MS 60000u
 
 struct client;
+struct gdb;
 struct request;
 struct watch_board;
 
@@ -51,6 +52,7 @@ struct server {
     size_t board_count;
     struct watch_board *watches[CONFIG_MAX_BOARDS]; /* of each board */
     uint64_t last_watch;
+    struct gdb *gdbs[CONFIG_MAX_BOARDS]; /* of the board at the same index; NULL: it takes no gdb */
     struct server_listener listeners[CONFIG_MAX_LISTENERS];
     size_t listener_count;
     struct list clients; /* struct client, closing ones too */

@@ -54,7 +54,7 @@ def test_events_asks_for_all_topics(tool, server, examples) -> None:
     process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     assert tool.finish(process).status == 0
-    assert server.params("events.subscribe") == {"topics": ["target", "link", "operation", "lease", "queue", "memory"]}
+    assert server.params("events.subscribe") == {"topics": ["target", "link", "operation", "lease", "queue", "memory", "gdb"]}
 
 
 def test_events_json(tool, server, examples) -> None:

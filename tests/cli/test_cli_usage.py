@@ -10,7 +10,7 @@ from fake_server import FakeServer
 COMMANDS = ["flash", "verify", "load", "erase", "protect", "banks", "info", "upload", "download", "stages", "read", "write",
             "hexdump", "search", "watch", "dump", "load-bytes", "write-bytes", "halt", "resume", "reset", "step", "wait-for",
             "registers", "register", "break", "unbreak", "breakpoints", "targets", "status", "top", "boards", "stats",
-            "operations", "wait", "cancel", "lease", "with-lease", "events", "token", "stdio", "call", "openocd"]
+            "operations", "wait", "cancel", "lease", "with-lease", "gdb", "events", "token", "stdio", "call", "openocd"]
 
 # command line, what the message says
 BAD = [

@@ -44,14 +44,15 @@ class Rig:
         stage_dir: Optional[str] = None,
         share_dir: str = "none",
         extra: Optional[Dict[str, Any]] = None,
+        board: Optional[Dict[str, Any]] = None,
         flags: Sequence[str] = (),
         wait: bool = True,
         require_lease: Sequence[int] = (),
     ) -> None:
         """`share_dir`: files go over the link ("none"), or under this directory, which the mock sees too.
 
-        `openocd`: ports of something else than mocks, one for each board. `extra`: further members of the configuration, `flags`: of
-        the command line.
+        `openocd`: ports of something else than mocks, one for each board. `extra`: further members of the configuration, `board`: of
+        its boards, `flags`: of the command line.
         `wait`: until every link is idle. `require_lease`: boards that are changed under a lease only."""
         self.validator = validator
         self.clients: List[Client] = []
@@ -65,14 +66,14 @@ class Rig:
             ports = [mock.tcl_port for mock in self.mocks] if openocd is None else list(openocd)
             config: Dict[str, Any] = {"boards": [], "anonymous_role": role, "log_level": "debug"}
             for i, port in enumerate(ports):
-                board: Dict[str, Any] = {"name": f"b{i}", "openocd": f"127.0.0.1:{port}"}
+                entry: Dict[str, Any] = {"name": f"b{i}", "openocd": f"127.0.0.1:{port}", **(board or {})}
                 if link_limit_ms is not None:
-                    board["link_limit_ms"] = link_limit_ms
+                    entry["link_limit_ms"] = link_limit_ms
                 if i in require_lease:
-                    board["require_lease"] = True
+                    entry["require_lease"] = True
                 if stage_dir is not None:
-                    board["stage_dir"] = stage_dir
-                config["boards"].append(board)
+                    entry["stage_dir"] = stage_dir
+                config["boards"].append(entry)
             if limits is not None:
                 config["limits"] = limits
             config["dump_root"] = str(directory)

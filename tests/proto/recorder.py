@@ -21,7 +21,7 @@ TIME = "2026-01-31T12:34:56.789Z"
 # Measured: any number there becomes this one.
 MEASURED = {
     "uptime_ms": 60123, "link_busy_ms": 812, "duration_ms": 250, "retry_in_ms": 500, "expected_wait_ms": 59990,
-    "clients": 1, "clients_total": 4, "requests": 6,
+    "clients": 1, "clients_total": 4, "requests": 6, "connection": 3, "bytes_in": 612, "bytes_out": 20480,
 }
 # Random ids, by the member that holds them; the n-th of a transcript becomes the same in every run.
 IDS = ("operation", "stage", "lease", "watch", "token")

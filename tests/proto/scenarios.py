@@ -180,6 +180,17 @@ def record_events(record: Recorder) -> None:
     record.call("events.unsubscribe", "All topics")
 
 
+def record_watching(record: Recorder) -> None:
+    ranges = [{"address": "0x20000000", "size": 16}]
+    with record.connect() as client:
+        with record.take("method memory.watch", "What is there now comes first", client=client):
+            watch = client.call("memory.watch", ranges=ranges, interval_ms=1000)["watch"]
+            client.wait_notification(lambda each: each["method"] == "memory.changed")
+        with record.take("method memory.unwatch", "No more of it", client=client):
+            client.call("memory.unwatch", watch=watch)
+    record.call("client.list", "Who is connected")
+
+
 def record_refusals(record: Recorder) -> None:
     with record.take("error parse_error", "Not JSON") as client:
         client.send_text('{"jsonrpc":"2.0","id":1,"method":')
@@ -227,6 +238,7 @@ def record_real(directory: Path, into: List[Json]) -> None:
         record_leases(record)
         record.call("openocd.command", "Tcl, for admins", command="version")
         record_events(record)
+        record_watching(record)
         record_refusals(record)
 
 

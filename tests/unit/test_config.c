@@ -461,6 +461,44 @@ static void test_config_complete_adds_the_default_listeners(void **state)
     unsetenv("XDG_RUNTIME_DIR");
 }
 
+#define WITH_GDB(gdb) "{\"boards\": [{\"name\": \"b\", \"openocd\": \"127.0.0.1:6666\", \"gdb\": " gdb "}]}"
+
+static void test_config_boards_take_gdb(void **state)
+{
+    struct config *config = *state;
+    must_read(config, WITH_GDB("{\"listen\": \"unix:/tmp/g\", \"openocd\": \"127.0.0.1:3333\"}"));
+    const struct config_gdb *gdb = &config->boards[0].gdb;
+    assert_true(gdb->listens && gdb->has_openocd);
+    assert_string_equal(gdb->listen.text, "unix:/tmp/g");
+    assert_int_equal(net_address_port(&gdb->openocd), 3333);
+}
+
+static void test_config_gdb_errors_name_the_member(void **state)
+{
+    (void)state;
+    must_refuse(WITH_GDB("1"), "lab.json: boards[0].gdb: must be an object");
+    must_refuse(WITH_GDB("{}"), "lab.json: boards[0].gdb.listen: is missing");
+    must_refuse(WITH_GDB("{\"listen\": 1}"),
+                "lab.json: boards[0].gdb.listen: must be a text that is not empty");
+    must_refuse(WITH_GDB("{\"listen\": \"tcp:127.0.0.1:0\", \"port\": 1}"),
+                "lab.json: boards[0].gdb.port: is not known");
+    must_refuse(WITH_GDB("{\"listen\": \"tcp:127.0.0.1:0\", \"openocd\": \"127.0.0.1:0\"}"),
+                "lab.json: boards[0].gdb: 127.0.0.1:0: OpenOCD's gdb port cannot be 0");
+}
+
+static void test_config_complete_refuses_gdb_listeners_that_others_reach(void **state)
+{
+    struct config *config = *state;
+    struct err err;
+    err_reset(&err);
+    must_read(config, WITH_GDB("{\"listen\": \"tcp:0.0.0.0:3333\"}"));
+    assert_false(config_complete(config, &err));
+    assert_non_null(strstr(err.message, "tcp:0.0.0.0:3333 is reachable from other machines"));
+    err_reset(&err);
+    config->insecure = true;
+    assert_true(config_complete(config, &err));
+}
+
 static void test_config_complete_wants_a_board(void **state)
 {
     struct config *config = *state;
@@ -662,6 +700,9 @@ int main(void)
         WITH_CONFIG(test_config_files_must_be_files),
         WITH_CONFIG(test_config_complete_adds_the_default_listeners),
         WITH_CONFIG(test_config_complete_wants_a_board),
+        WITH_CONFIG(test_config_boards_take_gdb),
+        cmocka_unit_test(test_config_gdb_errors_name_the_member),
+        WITH_CONFIG(test_config_complete_refuses_gdb_listeners_that_others_reach),
         WITH_CONFIG(test_config_complete_refuses_listeners_that_others_reach),
         WITH_CONFIG(test_config_complete_wants_a_path_to_share_or_none),
         WITH_CONFIG(test_config_complete_wants_the_dump_root_to_be_a_directory),

@@ -58,6 +58,7 @@ static void test_info_reads_targets_and_banks(void **state)
     assert_string_equal(info->targets[0].name, "main.cpu");
     assert_string_equal(info->targets[0].type, "cortex_m");
     assert_string_equal(info->targets[0].state, "running");
+    assert_string_equal(info->targets[0].gdb_port, "");
     assert_false(info->targets[0].big_endian);
     assert_int_equal(info->targets[0].address_bits, 32);
     assert_int_equal(info->targets[0].takes_width64, OCD_UNKNOWN);
@@ -209,6 +210,16 @@ static void test_info_takes_256_targets_and_no_more(void **state)
 }
 
 /* The script is text of ours alone: nothing that a board says is in it. */
+static void test_info_gdb_ports_are_as_openocd_says(void **state)
+{
+    struct ocd_info *info = *state;
+    must_read(info, "a {{a cortex_m little halted 32 3333} {b cortex_m little halted 32 disabled} "
+                    "{c cortex_m little halted 32 {}}} {}");
+    assert_string_equal(info->targets[0].gdb_port, "3333");
+    assert_string_equal(info->targets[1].gdb_port, "disabled");
+    assert_string_equal(info->targets[2].gdb_port, "");
+}
+
 static void test_info_survey_script_is_always_the_same(void **state)
 {
     struct strbuf first = STRBUF_INIT;
@@ -246,6 +257,7 @@ int main(void)
         WITH_INFO(test_info_refuses_broken_text_and_keeps_what_it_knew),
         WITH_INFO(test_info_refuses_names_that_do_not_fit),
         WITH_INFO(test_info_takes_256_targets_and_no_more),
+        WITH_INFO(test_info_gdb_ports_are_as_openocd_says),
         WITH_INFO(test_info_survey_script_is_always_the_same),
         WITH_INFO(test_info_fini_can_be_called_twice),
     };

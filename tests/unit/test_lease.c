@@ -246,6 +246,30 @@ static void test_lease_grace_ends_when_its_id_is_named(void **state)
                    LEASE_EVENT_RENEWED);
 }
 
+static void test_lease_is_joined_by_its_holders_identity(void **state)
+{
+    struct fixture *fixture = *state;
+    struct lease *lease = &fixture->lease;
+    assert_int_equal(lease_join(lease, &fixture->there, "somebody", 1, &fixture->number), LEASE_BUSY);
+    assert_int_equal(lease_acquire(lease, &fixture->a, 0, 1), LEASE_OK);
+    assert_int_equal(lease_join(lease, &fixture->there, "else", 2, &fixture->number), LEASE_BUSY);
+    assert_int_equal(fixture->number, 0);
+    assert_int_equal(lease_join(lease, &fixture->there, "somebody", 2, &fixture->number), LEASE_OK);
+    assert_int_equal(fixture->number, 1);
+    /* It stays for those who have joined, and is not absent before the last has gone. */
+    lease_connection_gone(lease, &fixture->here, 3);
+    assert_int_equal(lease->state, LEASE_HELD);
+    struct lease_change hold = {.connection = &fixture->there, .number = 1};
+    lease_change_accept(lease, &hold);
+    lease_tick(lease, 61 * SECOND);
+    assert_int_equal(lease->state, LEASE_OVERDUE);
+    assert_int_equal(lease_join(lease, &fixture->there, "somebody", 61 * SECOND, &fixture->number),
+                     LEASE_OVER);
+    lease_change_end(lease, &hold);
+    lease_tick(lease, 61 * SECOND);
+    assert_int_equal(lease->state, LEASE_FREE);
+}
+
 static void test_lease_wrong_ids(void **state)
 {
     static const char *const wrong[] = {"", "0", ID_B, ID_A "0", "0123456789abcdef0123456789abcdeF"};
@@ -368,6 +392,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lease_the_next_connection_is_not_the_last, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_lease_grace_ends_when_its_id_is_named, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_lease_is_joined_by_its_holders_identity, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_lease_wrong_ids, fixture_setup, fixture_teardown),
         cmocka_unit_test(test_lease_file_round_trip),

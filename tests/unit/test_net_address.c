@@ -196,9 +196,29 @@ static void test_net_address_knows_what_is_local(void **state)
     }
 }
 
+static void test_address_takes_another_port(void **state)
+{
+    struct net_address first;
+    struct net_address other;
+    struct err problem;
+    (void)state;
+    assert_true(net_address_parse(&first, "tcp:127.0.0.1:6666", &problem));
+    assert_true(net_address_with_port(&first, 3333, &other));
+    assert_int_equal(net_address_port(&other), 3333);
+    assert_string_equal(other.text, "127.0.0.1:3333");
+    assert_int_equal(net_address_port(&first), 6666);
+    assert_true(net_address_parse(&first, "tcp:[::1]:6666", &problem));
+    assert_true(net_address_with_port(&first, 65535, &other));
+    assert_string_equal(other.text, "[::1]:65535");
+    assert_true(net_address_parse(&first, "unix:/tmp/x", &problem));
+    assert_false(net_address_with_port(&first, 1, &other));
+    assert_string_equal(other.text, "[::1]:65535");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_address_takes_another_port),
         cmocka_unit_test(test_net_address_reads_tcp),
         cmocka_unit_test(test_net_address_knows_tls),
         cmocka_unit_test(test_net_address_prefers_ipv4_for_localhost),

@@ -265,9 +265,9 @@ static void test_params_reads_word_lists(void **state)
     refuses(RPC_METHOD_EVENTS_SUBSCRIBE, "{\"topics\":\"link\"}", "topics: must be an array of words",
             "topics");
     refuses(RPC_METHOD_EVENTS_SUBSCRIBE, "{\"topics\":[\"link\",\"weather\"]}",
-            "topics[1]: must be one of target, link, operation, lease, queue, log, memory", "topics");
+            "topics[1]: must be one of target, link, operation, lease, queue, log, memory, gdb", "topics");
     refuses(RPC_METHOD_EVENTS_SUBSCRIBE, "{\"topics\":[null]}",
-            "topics[0]: must be one of target, link, operation, lease, queue, log, memory", "topics");
+            "topics[0]: must be one of target, link, operation, lease, queue, log, memory, gdb", "topics");
 }
 
 /* {"board": "xxx..."} with `count` times `piece`. */

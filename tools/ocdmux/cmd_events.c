@@ -8,10 +8,10 @@
 #include "fields.h"
 #include "print.h"
 
-static const char *const cmd_topics[] = {"target", "link",   "operation", "lease",
-                                         "queue",  "memory", "log",       NULL};
+static const char *const cmd_topics[] = {"target", "link", "operation", "lease", "queue",
+                                         "memory", "gdb",  "log",       NULL};
 /* Of those, the first ones: what everybody may ask for. */
-#define CMD_TOPICS_USUAL 6u
+#define CMD_TOPICS_USUAL 7u
 
 /* "SEQ TOPIC BOARD name=value ...": a newer server's members are shown as well; a snapshot with --json only.
  */

@@ -162,6 +162,35 @@ static void cmd_status_print_watches(const cJSON *watches)
     printf("watches: %s, of %s bytes, every %s ms (reached: %s ms)\n", count, bytes, interval, reached);
 }
 
+static void cmd_status_print_gdb(const cJSON *gdb)
+{
+    const cJSON *client = NULL;
+    uint64_t outside = 0;
+    if (gdb == NULL) {
+        return;
+    }
+    const char *listen = field_text(gdb, "listen");
+    fputs("gdb: taken on ", stdout);
+    print_field(stdout, listen == NULL ? "?" : listen);
+    putchar('\n');
+    cJSON_ArrayForEach(client, field_array(gdb, "clients"))
+    {
+        const char *identity = field_text(client, "identity");
+        const char *target = field_text(client, "target");
+        const char *since = field_text(client, "since");
+        fputs("gdb: ", stdout);
+        print_field(stdout, identity == NULL ? "?" : identity);
+        fputs(" is attached to ", stdout);
+        print_field(stdout, target == NULL ? "?" : target);
+        fputs(" since ", stdout);
+        print_field(stdout, since == NULL ? "?" : since);
+        putchar('\n');
+    }
+    if (field_u64(gdb, "outside", &outside) && outside > 0) {
+        printf("gdb: %" PRIu64 " attached to OpenOCD's own port, past the server\n", outside);
+    }
+}
+
 static void cmd_status_print_board(const cJSON *board)
 {
     static const char *const skip[] = {NULL};
@@ -172,6 +201,7 @@ static void cmd_status_print_board(const cJSON *board)
     cmd_status_print_queue(field_array(board, "queue"));
     lease_print(board);
     cmd_status_print_watches(field_get(board, "watches"));
+    cmd_status_print_gdb(field_get(board, "gdb"));
     cmd_status_print_repairs(field_array(board, "pending_repairs"));
 }
 

@@ -106,6 +106,9 @@ enum status cmd_with_lease(struct session *session);
 /* cmd_watch.c */
 extern const struct option cmd_watch_options[];
 enum status cmd_watch(struct session *session);
+/* cmd_gdb.c */
+extern const struct option cmd_gdb_options[];
+enum status cmd_gdb(struct session *session);
 
 /* cmd_events.c */
 enum status cmd_events(struct session *session);

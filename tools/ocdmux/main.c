@@ -153,8 +153,16 @@ static const struct command commands[] = {
      "lease. Exits with the status of COMMAND: 128 and the signal's number where one ended it, 126 or 127\n"
      "where it cannot be run.",
      cmd_with_lease},
+    {"gdb", "[ARGUMENT...]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET | COMMAND_REST, cmd_gdb_options,
+     "debug with gdb, under the board's lease",
+     "Starts gdb with these arguments, a program among them, attached to the board; options of gdb's stand "
+     "behind\n"
+     "'--'. The lease of $OCDMUX_LEASE is used, or one is taken for as long as gdb is attached: others read\n"
+     "meanwhile, and change nothing. Exits with gdb's status; 127 where there is no gdb.",
+     cmd_gdb},
     {"events", "[TOPIC...]", COMMAND_TAKES_BOARD, NULL, "print events as they happen, until Ctrl-C",
-     "Topics are target, link, operation, lease, queue, memory and log; all but log, which is for admins, if "
+     "Topics are target, link, operation, lease, queue, memory, gdb and log; all but log, which is for "
+     "admins, if "
      "none is "
      "given.\nIf the server had to drop some, an event `dropped` says how many. With --json the first line "
      "is "

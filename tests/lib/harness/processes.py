@@ -164,6 +164,11 @@ class OpenOcd(Process):
             self.stop()
             raise
 
+    @property
+    def gdb_port(self) -> int:
+        """Of its gdb server, which its configuration must ask for."""
+        return int(self.wait_for_line(r"Listening on port (\d+) for gdb connections").group(1))
+
 
 class Daemon(Process):
     """ocdmuxd. Its end by SIGTERM must have exit status 0, which stop() checks."""

@@ -48,7 +48,7 @@ class Stack:
         relays: bool = False,
     ) -> None:
         """`image` is what the flash holds at power-on (None: blank). `config` is the text of a configuration file for
-        the daemon, in which %PORT% stands for OpenOCD's; without one the daemon gets flags. With `relays` there is
+        the daemon, in which %PORT% stands for OpenOCD's and %GDBPORT% for that of its gdb server; without one the daemon gets flags. With `relays` there is
         one between OpenOCD and the board (`probe`) and one between the daemon and OpenOCD (`link`)."""
         self.directory = directory
         self.validator = validator
@@ -92,7 +92,10 @@ class Stack:
         if config is None:
             return ["--openocd", f"127.0.0.1:{self.link_port}", *listen, *flags]
         path = self.directory / "ocdmuxd.json"
-        path.write_text(config.replace("%PORT%", str(self.link_port)))
+        text = config.replace("%PORT%", str(self.link_port))
+        if "%GDBPORT%" in text:
+            text = text.replace("%GDBPORT%", str(self.openocd.gdb_port))
+        path.write_text(text)
         return ["--config", str(path), *listen, *flags]
 
     def client(self, **options: Any) -> Client:
