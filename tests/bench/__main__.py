@@ -24,10 +24,11 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
 from crowd_rows import FairRow  # noqa: E402
 from flash_rows import FLASH_ROWS  # noqa: E402
+from python_rows import PYTHON_ROWS  # noqa: E402
 from rows import ROWS, Rig, Row  # noqa: E402
 from watch_rows import WATCH_ROWS  # noqa: E402
 
-ALL_ROWS: List[Union[Row, FairRow]] = [*ROWS, FairRow(), *FLASH_ROWS, *WATCH_ROWS]
+ALL_ROWS: List[Union[Row, FairRow]] = [*ROWS, FairRow(), *FLASH_ROWS, *WATCH_ROWS, *PYTHON_ROWS]
 
 PAIRS = 5
 

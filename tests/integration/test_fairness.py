@@ -101,6 +101,7 @@ def test_a_hundred_readers_share_envelopes(gate: Gate, client: Client, stack: St
         assert each.result(sent[i])["values"] == [int.from_bytes(flash_content[4 * i : 4 * i + 4], "little")]
     error = bad.error(fails)
     assert error.kind == "target_error" and error.data["openocd"]["text"]
+    assert error.data == bad.fail("memory.read_u32", address=0xE0000000 - 4).data  # as it is alone
     assert writer.result(write)["count"] == 1
     assert writer.result(after_it)["values"] == [99]
     more = grown(client, before)
