@@ -130,7 +130,7 @@ def add_writer(crowd: Crowd, offset: int) -> None:
 
 
 def add_dumper(crowd: Crowd, size: int) -> None:
-    params = {"address": FLASH_BASE, "size": size, "stream": True}
+    params = {"address": FLASH_BASE, "size": size, "stream": True, "timeout_ms": 600000}
     crowd.add("dump", lambda _: {"method": "memory.read_bytes", "params": params},
               lambda result: bool(result["size"] == size))
 

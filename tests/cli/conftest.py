@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 
@@ -21,6 +21,10 @@ class Tool:
         self.program = program
         self.directory = directory
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith(("OCDMUX_", "XDG_"))}
+        # Neither the terminal of whoever runs the tests nor his configuration is of any matter.
+        for name in ("TERM", "NO_COLOR"):
+            self.environment.pop(name, None)
+        self.environment["HOME"] = str(directory)
         self.processes: List[subprocess.Popen] = []
 
     def set(self, **values: str) -> None:
@@ -61,6 +65,12 @@ class Outcome:
 
     def __repr__(self) -> str:
         return f"<status {self.status}, out {self.out!r}, error {self.error!r}>"
+
+
+@pytest.fixture(scope="session", name="make_tool")
+def fixture_make_tool() -> Callable[[Path, Path], Tool]:
+    """For modules that share one."""
+    return Tool
 
 
 @pytest.fixture(name="bare")

@@ -8,11 +8,10 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 
-from conftest import Tool
 from test_cli_daemon import LIMIT_S, ROOT
 from test_cli_identity import FAKE_SSH, make_token
 
@@ -46,13 +45,22 @@ class Lab:
         started: subprocess.Popen = self.tool.start("gdb", "--pipe", *options, stdin=subprocess.PIPE)
         return started
 
+    def attach(self, *options: str) -> subprocess.Popen:
+        """The same, through which a first packet was answered."""
+        process = self.pipe(*options)
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(b"+" + packet("g"))
+        process.stdin.flush()
+        assert process.stdout.read(7) == b"+" + packet("OK")
+        return process
+
 
 @pytest.fixture(scope="module", name="shared_lab")
-def fixture_shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def fixture_shared_lab(tmp_path_factory: pytest.TempPathFactory, make_tool: Callable[..., Any]) -> Iterator[Lab]:
     place = tmp_path_factory.mktemp("lab")
     authority = Authority(place, "authority")
     issued = authority.issue("server", "/CN=localhost", ["DNS:localhost"])
-    tool = Tool(build_file("ocdmux").resolve(), place)
+    tool = make_tool(build_file("ocdmux").resolve(), place)
     made = make_token(tool, "alice")
     listeners = {"plain": "tcp:0.0.0.0:0", "secret": "tls:127.0.0.1:0", "here": f"unix:{place}/gdb.sock"}
     with MockControl.start() as mock, GdbServer() as server:
@@ -88,8 +96,7 @@ def fixture_lab(shared_lab: Lab) -> Iterator[Lab]:
         if process.poll() is None:
             process.kill()
             process.communicate()
-    shared_lab.server.received = b""
-    assert shared_lab.tool.finish(shared_lab.pipe("--board", "here"), packet("g")).status == 0
+    assert shared_lab.tool.finish(shared_lab.attach("--board", "here")).status == 0
     shared_lab.server.received = b""
 
 
@@ -98,12 +105,7 @@ def test_the_pipe_goes_to_the_boards_listener(lab: Lab, board_name: str) -> None
     """Found by board.status, and called by the name that the server itself was reached by."""
     server = lab.daemon.addresses[1].replace("127.0.0.1", "localhost")
     where = ["--server", server] if board_name == "secret" else []
-    process = lab.pipe("--board", board_name, *where)
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(b"+" + packet("g"))
-    process.stdin.flush()
-    assert process.stdout.read(7) == b"+" + packet("OK")
-    outcome = lab.tool.finish(process)
+    outcome = lab.tool.finish(lab.attach("--board", board_name, *where))
     assert (outcome.status, outcome.out, outcome.error) == (0, "", "")
     assert lab.server.received == b"+" + packet("g")
 
@@ -116,8 +118,7 @@ def test_the_pipe_tells_the_whole_reason(lab: Lab) -> None:
     assert outcome.error.startswith('ocdmux: not_found: the board has no target "nope"\n  parameter: target\n')
     held = lab.tool.run("gdb", "--pipe", "--board", "here", "--lease", "0" * 32)
     assert held.status == 1 and held.error.startswith("ocdmux: lease_lost: the lease has ended")
-    process = lab.pipe("--board", "here", "--lease", lease)
-    assert lab.tool.finish(process, b"+" + packet("g")).status == 0
+    assert lab.tool.finish(lab.attach("--board", "here", "--lease", lease)).status == 0
     assert lab.tool.run("lease", "release", "--board", "here", "--lease", lease).status == 0
 
 
@@ -193,11 +194,7 @@ def test_ssh_is_told_what_to_do(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_status_shows_gdb(lab: Lab) -> None:
-    process = lab.pipe("--board", "here")
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(packet("g"))
-    process.stdin.flush()
-    assert process.stdout.read(7) == b"+" + packet("OK")
+    process = lab.attach("--board", "here")
     shown = lab.tool.run("status", "--board", "here").out
     assert f"gdb: taken on unix:{os.path.dirname(lab.daemon.addresses[0][5:])}/gdb.sock" in shown
     assert "gdb: alice is attached to vb.cpu since " in shown and "lease: alice (gdb): gdb is attached" in shown

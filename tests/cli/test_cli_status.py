@@ -25,7 +25,8 @@ def test_one_board_and_who_is_connected(tool, server, examples) -> None:
         "running: op-7 memory.read_bytes by alice (ocdmux 0.1.0), read 4096 of 65536 bytes\n"
         "queue: alice 1\n"
         "lease: anonymous (ci): nightly tests, held until 2026-01-31T12:35:56.789Z\n"
-        "lease queue: 1 anonymous, in 41 s or sooner\n" + CLIENTS)
+        "lease queue: 1 anonymous, in 41 s or sooner\n"
+        "watches: 1, of 20 bytes, every 100 ms (reached: 100 ms)\n" + CLIENTS)
     assert [call["method"] for call in server.requests] == [
         "server.hello", "board.list", "board.status", "operation.list", "client.list", "server.stats"]
 

@@ -438,6 +438,24 @@ def test_watch_gives_changes_and_outlives_the_connection(server: FakeServer) -> 
     assert asked[0]["params"]["interval_ms"] == 50 and len(server.called("memory.unwatch")) == 1
 
 
+def test_events_begin_anew_where_the_connection_was_lost_at_once(server: FakeServer) -> None:
+    subscribed = {"topics": ["link"], "snapshot": {"boards": []}, "seq": 0}
+
+    def one(call: Call) -> Any:
+        threading.Timer(0.0, call.notify, ("event", {"seq": 1, "topic": "link", "board": "board", "state": "idle"})).start()
+        return subscribed
+
+    server.on("events.subscribe", sequence(cut, cut, one))
+    server.on("events.unsubscribe", {"topics": []})
+
+    async def body() -> None:
+        async with Session.connect(server.url) as session, session.events("link") as events:
+            assert (await events.__anext__()).kind == "idle"
+
+    run(body())
+    assert len(server.called("events.subscribe")) == 3
+
+
 def test_slow_listener_is_told_what_it_lost(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ocdmux.streams.MOST_WAITING", 3)
     server.check_results = False

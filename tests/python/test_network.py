@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from pathlib import Path
 from typing import Iterator
 
@@ -174,5 +175,55 @@ def test_network_that_stays_away_ends_in_an_error(relay: Relay, relayed: str, st
         async with Session.connect(stack.daemon.address) as again:
             ended = await again.operations.wait(unknown.value.operation)
             assert ended.state in ("done", "cancelled")
+
+    run(body())
+
+
+def test_network_cut_again_and_again_leaves_nothing_behind(relay: Relay, relayed: str, tmp_path: Path,
+                                                           flash_content: bytes,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads of ranges all succeed; of the others each ends in its result or says what is not known."""
+    monkeypatch.setattr("ocdmux._core.MOST_TRIES", 1000)
+
+    async def body() -> None:
+        generator = random.Random(11)
+        outcomes = set()
+
+        async def work(session: Session, index: int) -> None:
+            for turn in range(8):
+                own = tmp_path / f"own{index}"
+                try:
+                    if turn % 4 == 0:
+                        await session.memory.dump(FLASH_BASE, 300, own)
+                        assert own.read_bytes() == flash_content[:300]
+                    elif turn % 4 == 1:
+                        assert await session.memory.read_bytes(FLASH_BASE, 500) == flash_content[:500]
+                    elif turn % 4 == 2:
+                        async with session.events("operation"):
+                            await session.memory.write_u32(PLACE + 4 * index, index)
+                    else:
+                        assert await session.memory.read_u32(PLACE + 4 * index) in ([index], [0], [0xFFFFFFFF])
+                    outcomes.add("done")
+                except (OutcomeUnknown, ConnectionLost) as error:
+                    assert turn % 4 >= 2
+                    outcomes.add(error.kind)
+
+        async def cut() -> None:
+            while True:
+                await asyncio.sleep(generator.uniform(0.05, 0.2))
+                relay.cut()
+
+        async with Session.connect(relayed) as session:
+            await session.memory.write_u32(PLACE, [0] * 8)
+            cutting = asyncio.ensure_future(cut())
+            await asyncio.gather(*(work(session, index) for index in range(8)))
+            cutting.cancel()
+            assert await session.target.state() == "halted"
+            core, connection = session.core, session.core.current
+            assert connection is not None and not connection._pending and not core.streams
+            while core.tasks:
+                await asyncio.sleep(0.005)
+        assert "done" in outcomes and len(asyncio.all_tasks()) <= 2
+        assert sorted(os.listdir(tmp_path)) == [f"own{index}" for index in range(8)]
 
     run(body())

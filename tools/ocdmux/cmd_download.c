@@ -22,6 +22,7 @@ const struct option cmd_download_options[] = {
     {"bank", "N", "read flash bank N, 0 to 1023, instead of a stage", NULL},
     {"offset", "OFFSET", "where in the bank to begin, in bytes; default: 0", NULL},
     {"size", "SIZE", "bytes of the bank, 1 or more; default: up to its end", NULL},
+    {"on-server", "PATH", "the server writes the bank into a file below its directory for dumps", NULL},
     {"consistent", NULL, "let nobody change the board while the bank is read", NULL},
     {NULL, NULL, NULL, NULL},
 };
@@ -275,7 +276,8 @@ static cJSON *cmd_download_bank_params(const struct session *session)
 /* Whether the words and options fit each other. */
 static bool cmd_download_check_usage(const struct session *session, bool from_bank, const char *file)
 {
-    static const char *const of_banks[] = {"offset", "size", "consistent", "board", "target", NULL};
+    static const char *const of_banks[] = {"offset", "size",   "on-server", "consistent",
+                                           "board",  "target", NULL};
     const struct arguments *arguments = session->arguments;
     size_t most = from_bank ? 1 : 2;
     if (arguments->count > most || (!from_bank && arguments->count == 0)) {
@@ -286,6 +288,9 @@ static bool cmd_download_check_usage(const struct session *session, bool from_ba
             return options_complain(arguments, "--%s belongs to --bank", *name);
         }
     }
+    if (options_has(arguments, "on-server")) {
+        return arguments->count == 0 || options_complain(arguments, "--on-server takes the place of FILE");
+    }
     if (strcmp(file, "-") == 0 && session->json) {
         return options_complain(arguments, "--json and the file both want standard output: name a FILE");
     }
@@ -293,6 +298,35 @@ static bool cmd_download_check_usage(const struct session *session, bool from_ba
         return options_complain(arguments, "standard output is a terminal: name a FILE");
     }
     return true;
+}
+
+static bool cmd_download_show_on_server(void *arg, const cJSON *result)
+{
+    uint64_t size;
+    const char *path = field_text(result, "path");
+    const char *sha = field_text(result, "sha256");
+    (void)arg;
+    if (path == NULL || sha == NULL || !field_u64(result, "size", &size)) {
+        return false;
+    }
+    print_field(stdout, path);
+    printf(": %" PRIu64 " bytes, SHA-256 ", size);
+    print_field(stdout, sha);
+    putchar('\n');
+    fflush(stdout);
+    session_note_disturbed(result);
+    return true;
+}
+
+/* The bank into a file of the server. */
+static enum status cmd_download_on_server(struct session *session, cJSON *take_params)
+{
+    struct progress progress;
+    struct session_extra extra = {.progress = &progress};
+    progress_init(&progress, !session->json);
+    cJSON_AddStringToObject(take_params, "path", options_value(session->arguments, "on-server"));
+    return session_show(session, "flash.read_to_file", take_params, &extra, cmd_download_show_on_server,
+                        NULL);
 }
 
 enum status cmd_download(struct session *session)
@@ -308,6 +342,9 @@ enum status cmd_download(struct session *session)
     cJSON *bank = from_bank ? cmd_download_bank_params(session) : NULL;
     if (from_bank && bank == NULL) {
         return STATUS_USAGE;
+    }
+    if (options_has(arguments, "on-server")) {
+        return cmd_download_on_server(session, bank);
     }
     /* The connection first: where there is none, no file is touched. */
     if (!session_connect(session)) {

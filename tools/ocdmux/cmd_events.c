@@ -138,7 +138,7 @@ enum status cmd_events(struct session *session)
     for (size_t i = 0; i < arguments->count; i++) {
         if (!options_is_choice(&topic, arguments->words[i])) {
             (void)options_complain(
-                arguments, "a topic is target, link, operation, lease, queue, memory or log, not '%s'",
+                arguments, "a topic is target, link, operation, lease, queue, memory, gdb or log, not '%s'",
                 arguments->words[i]);
             return STATUS_USAGE;
         }

@@ -25,9 +25,19 @@ static const char *const cmd_widths[] = {"8", "16", "32", "64", NULL};
         NULL, NULL, NULL, NULL \
     }
 
-const struct option cmd_read_options[] = {CMD_WIDTH, CMD_PHYSICAL, CMD_END};
+const struct option cmd_read_options[] = {
+    CMD_WIDTH,
+    CMD_PHYSICAL,
+    {"cacheable", NULL, "others who read the same may share the read", NULL},
+    CMD_END,
+};
 const struct option cmd_write_options[] = {CMD_WIDTH, CMD_PHYSICAL, CMD_END};
 const struct option cmd_physical_options[] = {CMD_PHYSICAL, CMD_END};
+const struct option cmd_hexdump_options[] = {
+    CMD_PHYSICAL,
+    {"consistent", NULL, "let nobody change the board meanwhile", NULL},
+    CMD_END,
+};
 
 static unsigned cmd_width(const struct session *session)
 {
@@ -35,11 +45,17 @@ static unsigned cmd_width(const struct session *session)
     return text == NULL ? 32 : (unsigned)strtoul(text, NULL, 10);
 }
 
+/* Adds an option that is a flag of the method's, by the same name. */
+static void cmd_add_flag(const struct session *session, cJSON *params, const char *name)
+{
+    if (options_has(session->arguments, name)) {
+        cJSON_AddTrueToObject(params, name);
+    }
+}
+
 static void cmd_add_physical(const struct session *session, cJSON *params)
 {
-    if (options_has(session->arguments, "physical")) {
-        cJSON_AddTrueToObject(params, "physical");
-    }
+    cmd_add_flag(session, params, "physical");
 }
 
 /* What read was asked for. */
@@ -104,6 +120,7 @@ enum status cmd_read(struct session *session)
     ocdmux_json_add_address(params, "address", request.address);
     ocdmux_json_add_u64(params, "count", request.count);
     cmd_add_physical(session, params);
+    cmd_add_flag(session, params, "cacheable");
     (void)snprintf(method, sizeof(method), "memory.read_u%u", request.width);
     return session_show(session, method, params, NULL, cmd_read_show, &request);
 }
@@ -186,6 +203,7 @@ enum status cmd_hexdump(struct session *session)
     ocdmux_json_add_address(params, "address", address);
     ocdmux_json_add_u64(params, "size", size);
     cmd_add_physical(session, params);
+    cmd_add_flag(session, params, "consistent");
     /* The result that --json prints has to hold the text. */
     if (!session->json) {
         cJSON_AddTrueToObject(params, "stream");

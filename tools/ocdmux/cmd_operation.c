@@ -35,12 +35,6 @@ static bool cmd_operations_show(void *arg, const cJSON *result)
     return true;
 }
 
-enum status cmd_operations(struct session *session)
-{
-    return session_show(session, "operation.list", session_plain_params(session), NULL, cmd_operations_show,
-                        NULL);
-}
-
 static cJSON *cmd_operation_params(const struct session *session)
 {
     cJSON *params = cJSON_CreateObject();
@@ -48,10 +42,11 @@ static cJSON *cmd_operation_params(const struct session *session)
     return params;
 }
 
-static bool cmd_wait_show(const cJSON *operation)
+static bool cmd_operation_show(void *arg, const cJSON *operation)
 {
     static const char *const skip[] = {NULL};
     const cJSON *result = field_get(operation, "result");
+    (void)arg;
     if (field_text(operation, "operation") == NULL || field_text(operation, "state") == NULL) {
         return false;
     }
@@ -63,6 +58,16 @@ static bool cmd_wait_show(const cJSON *operation)
         cJSON_free(text);
     }
     return true;
+}
+
+enum status cmd_operations(struct session *session)
+{
+    if (session->arguments->count > 0) {
+        return session_show(session, "operation.status", cmd_operation_params(session), NULL,
+                            cmd_operation_show, NULL);
+    }
+    return session_show(session, "operation.list", session_plain_params(session), NULL, cmd_operations_show,
+                        NULL);
 }
 
 /* How an operation that has ended went; its error is reported like that of a request. */
@@ -92,7 +97,7 @@ enum status cmd_wait(struct session *session)
     if (session->json) {
         print_json(stdout, result.text, result.length);
         status = cmd_wait_status(session, result.json);
-    } else if (cmd_wait_show(result.json)) {
+    } else if (cmd_operation_show(NULL, result.json)) {
         status = cmd_wait_status(session, result.json);
     } else {
         status = session_report_result(session, "operation.wait");

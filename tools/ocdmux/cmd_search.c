@@ -17,6 +17,7 @@ const struct option cmd_search_options[] = {
     {"mask", "HEX", "as many bytes as PATTERN: compare only the bits that are set", NULL},
     {"align", "N", "only at addresses that are multiples of N; default: 1", NULL},
     {"limit", "N", "stop after N matches; default: 10000", NULL},
+    {"consistent", NULL, "let nobody change the board meanwhile", NULL},
     {"physical", NULL, "the addresses are physical ones, past the MMU", NULL},
     {NULL, NULL, NULL, NULL},
 };
@@ -104,6 +105,9 @@ static cJSON *cmd_search_params(const struct session *session)
         }
         if (limit != 0) {
             ocdmux_json_add_u64(params, "limit", limit);
+        }
+        if (options_has(arguments, "consistent")) {
+            cJSON_AddTrueToObject(params, "consistent");
         }
         if (options_has(arguments, "physical")) {
             cJSON_AddTrueToObject(params, "physical");

@@ -1,4 +1,4 @@
-/* halt, resume, reset, step, wait-for and targets. */
+/* halt, resume, reset, step, wait-for, state and targets. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -128,6 +128,12 @@ enum status cmd_wait_for(struct session *session)
     cJSON *params = session_long_params(session);
     cJSON_AddStringToObject(params, "state", arguments->words[0]);
     return session_show(session, "target.wait", params, NULL, cmd_target_show_state, NULL);
+}
+
+enum status cmd_state(struct session *session)
+{
+    return session_show(session, "target.state", session_board_params(session), NULL, cmd_target_show_state,
+                        NULL);
 }
 
 static bool cmd_target_show_list(void *arg, const cJSON *result)

@@ -6,6 +6,7 @@
 #include "base/base64.h"
 #include "base/sha256.h"
 #include "base/strbuf.h"
+#include "cmd_transfer.h"
 #include "commands.h"
 #include "fields.h"
 #include "file.h"
@@ -16,6 +17,8 @@
 
 const struct option cmd_dump_options[] = {
     {"on-server", "PATH", "the server writes the file, below its directory for dumps", NULL},
+    {"to-stage", NULL, "the server keeps the bytes as a stage", NULL},
+    {"consistent", NULL, "let nobody change the board meanwhile", NULL},
     {"physical", NULL, "the address is a physical one, past the MMU", NULL},
     {NULL, NULL, NULL, NULL},
 };
@@ -38,6 +41,7 @@ struct cmd_dump {
     struct file_output output;
     struct strbuf bytes; /* of one piece */
     enum cmd_dump_fault fault;
+    const char *method;
 };
 
 static enum cmd_dump_fault cmd_dump_take(struct cmd_dump *dump, const cJSON *params)
@@ -99,7 +103,7 @@ static bool cmd_dump_check(struct session *session, struct cmd_dump *dump, const
     uint64_t size;
     const char *sha = field_text(result, "sha256");
     if (!field_u64(result, "size", &size) || sha == NULL) {
-        (void)session_report_result(session, "memory.read_bytes");
+        (void)session_report_result(session, dump->method);
         return false;
     }
     if (size != dump->wanted || dump->received != dump->wanted) {
@@ -123,7 +127,7 @@ static enum status cmd_dump_request(struct session *session, struct cmd_dump *du
     struct ocdmux_result result = OCDMUX_RESULT_INIT;
     progress_init(&progress, false);
     struct session_extra extra = {.progress = &progress, .data = cmd_dump_data, .data_arg = dump};
-    bool good = session_call(session, "memory.read_bytes", take_params, &extra, &result);
+    bool good = session_call(session, dump->method, take_params, &extra, &result);
     enum status status = good ? STATUS_OK : session->status;
     if (dump->fault != CMD_DUMP_GOOD) {
         status = cmd_dump_report(session, dump);
@@ -143,10 +147,10 @@ static enum status cmd_dump_request(struct session *session, struct cmd_dump *du
     return status;
 }
 
-static enum status cmd_dump_here(struct session *session, cJSON *take_params, uint64_t size)
+enum status transfer_read(struct session *session, const char *method, cJSON *take_params, uint64_t size,
+                          const char *path)
 {
-    struct cmd_dump dump = {.wanted = size};
-    const char *path = session->arguments->words[2];
+    struct cmd_dump dump = {.wanted = size, .method = method};
     /* The connection first: where there is none, no file is touched. */
     if (!session_connect(session)) {
         cJSON_Delete(take_params);
@@ -167,9 +171,8 @@ static enum status cmd_dump_here(struct session *session, cJSON *take_params, ui
 static bool cmd_dump_show_on_server(void *arg, const cJSON *result)
 {
     uint64_t size;
-    const char *path = field_text(result, "path");
+    const char *path = field_text(result, arg);
     const char *sha = field_text(result, "sha256");
-    (void)arg;
     if (path == NULL || sha == NULL || !field_u64(result, "size", &size)) {
         return false;
     }
@@ -186,17 +189,22 @@ enum status cmd_dump(struct session *session)
 {
     const struct arguments *arguments = session->arguments;
     const char *on_server = options_value(arguments, "on-server");
+    static char stage[] = "stage";
+    static char path[] = "path";
     uint64_t address = 0;
     uint64_t size = 0;
     if (!options_word_number(arguments, 0, NUMBER_PLAIN, 0, UINT64_MAX, &address) ||
         !options_word_number(arguments, 1, NUMBER_SIZE, 1, UINT64_MAX, &size)) {
         return STATUS_USAGE;
     }
-    if ((on_server == NULL) == (arguments->count < 3)) {
-        (void)options_complain(arguments, "dump needs either FILE or --on-server PATH");
+    bool to_stage = options_has(arguments, "to-stage");
+    int places = (arguments->count > 2 ? 1 : 0) + (on_server != NULL ? 1 : 0) + (to_stage ? 1 : 0);
+    if (places != 1) {
+        (void)options_complain(arguments, "dump needs one of FILE, --on-server PATH and --to-stage");
         return STATUS_USAGE;
     }
-    if (session->json && on_server == NULL && strcmp(arguments->words[2], "-") == 0) {
+    bool here = arguments->count > 2;
+    if (session->json && here && strcmp(arguments->words[2], "-") == 0) {
         (void)options_complain(arguments, "--json and '-' both want standard output");
         return STATUS_USAGE;
     }
@@ -206,21 +214,28 @@ enum status cmd_dump(struct session *session)
     if (options_has(arguments, "physical")) {
         cJSON_AddTrueToObject(params, "physical");
     }
-    if (on_server == NULL) {
-        return cmd_dump_here(session, params, size);
+    if (options_has(arguments, "consistent")) {
+        cJSON_AddTrueToObject(params, "consistent");
+    }
+    if (here) {
+        return transfer_read(session, "memory.read_bytes", params, size, arguments->words[2]);
     }
     struct progress progress;
     progress_init(&progress, false);
     struct session_extra extra = {.progress = &progress};
-    cJSON_AddStringToObject(params, "path", on_server);
-    return session_show(session, "memory.dump", params, &extra, cmd_dump_show_on_server, NULL);
+    if (on_server != NULL) {
+        cJSON_AddStringToObject(params, "path", on_server);
+    }
+    return session_show(session, "memory.dump", params, &extra, cmd_dump_show_on_server,
+                        to_stage ? stage : path);
 }
 
 /* --- load-bytes --- */
 
 struct cmd_load {
     uint64_t address;
-    struct strbuf bytes;
+    const uint8_t *bytes;
+    size_t length;
     struct progress progress;
 };
 
@@ -232,7 +247,7 @@ static enum status cmd_load_piece(struct session *session, struct cmd_load *load
     struct ocdmux_result result = OCDMUX_RESULT_INIT;
     struct session_extra extra = {.progress = &load->progress};
     uint64_t written;
-    base64_encode(&data, (const uint8_t *)load->bytes.data + offset, (size_t)length);
+    base64_encode(&data, load->bytes + offset, (size_t)length);
     cJSON *params = session_long_params(session);
     ocdmux_json_add_address(params, "address", load->address + offset);
     cJSON_AddStringToObject(params, "data", strbuf_text(&data));
@@ -256,7 +271,7 @@ static enum status cmd_load_piece(struct session *session, struct cmd_load *load
 
 static enum status cmd_load_pieces(struct session *session, struct cmd_load *load)
 {
-    uint64_t total = load->bytes.length;
+    uint64_t total = load->length;
     if (!session_connect(session)) {
         return session->status;
     }
@@ -276,28 +291,35 @@ static enum status cmd_load_pieces(struct session *session, struct cmd_load *loa
             return status;
         }
     }
-    if (!session->json) {
-        printf("%" PRIu64 " bytes written at 0x%08" PRIx64 "\n", total, load->address);
-    }
     return STATUS_OK;
+}
+
+enum status transfer_write(struct session *session, uint64_t address, const uint8_t *bytes, size_t length)
+{
+    struct cmd_load load = {.address = address, .bytes = bytes, .length = length};
+    progress_init(&load.progress, false);
+    load.progress.piece_total = length;
+    return cmd_load_pieces(session, &load);
 }
 
 enum status cmd_load_bytes(struct session *session)
 {
-    struct cmd_load load = {.address = 0};
-    if (!options_word_number(session->arguments, 0, NUMBER_PLAIN, 0, UINT64_MAX, &load.address) ||
-        !file_read(session->arguments->words[1], &load.bytes)) {
-        strbuf_fini(&load.bytes);
+    struct strbuf bytes = STRBUF_INIT;
+    uint64_t address = 0;
+    if (!options_word_number(session->arguments, 0, NUMBER_PLAIN, 0, UINT64_MAX, &address) ||
+        !file_read(session->arguments->words[1], &bytes)) {
+        strbuf_fini(&bytes);
         return STATUS_USAGE;
     }
     enum status status = STATUS_USAGE;
-    if (load.bytes.length - 1 > UINT64_MAX - load.address) {
+    if (bytes.length - 1 > UINT64_MAX - address) {
         (void)options_complain(session->arguments, "FILE does not fit behind ADDRESS");
     } else {
-        progress_init(&load.progress, false);
-        load.progress.piece_total = load.bytes.length;
-        status = cmd_load_pieces(session, &load);
+        status = transfer_write(session, address, (const uint8_t *)bytes.data, bytes.length);
     }
-    strbuf_fini(&load.bytes);
+    if (status == STATUS_OK && !session->json) {
+        printf("%zu bytes written at 0x%08" PRIx64 "\n", bytes.length, address);
+    }
+    strbuf_fini(&bytes);
     return status;
 }

@@ -40,6 +40,7 @@ enum status cmd_download(struct session *session);
 extern const struct option cmd_read_options[];
 extern const struct option cmd_write_options[];
 extern const struct option cmd_physical_options[];
+extern const struct option cmd_hexdump_options[];
 enum status cmd_read(struct session *session);
 enum status cmd_write(struct session *session);
 enum status cmd_hexdump(struct session *session);
@@ -60,6 +61,7 @@ enum status cmd_reset(struct session *session);
 extern const struct option cmd_step_options[];
 enum status cmd_step(struct session *session);
 enum status cmd_wait_for(struct session *session);
+enum status cmd_state(struct session *session);
 enum status cmd_targets(struct session *session);
 
 /* cmd_register.c */
@@ -78,6 +80,20 @@ enum status cmd_unbreak(struct session *session);
 extern const struct option cmd_info_options[];
 enum status cmd_banks(struct session *session);
 enum status cmd_info(struct session *session);
+
+/* cmd_bank_bytes.c */
+extern const struct option cmd_read_bank_options[];
+extern const struct option cmd_write_bank_options[];
+enum status cmd_read_bank(struct session *session);
+enum status cmd_write_bank(struct session *session);
+
+/* cmd_whoami.c */
+enum status cmd_whoami(struct session *session);
+enum status cmd_discover(struct session *session);
+
+/* cmd_commands.c */
+enum status cmd_commands(struct session *session);
+enum status cmd_complete(struct session *session);
 
 /* cmd_status.c */
 enum status cmd_status(struct session *session);
@@ -119,6 +135,10 @@ enum status cmd_token(struct session *session);
 
 /* cmd_stdio.c */
 enum status cmd_stdio(struct session *session);
+
+/* shell.c */
+extern const struct option cmd_shell_options[];
+enum status cmd_shell(struct session *session);
 
 /* cmd_raw.c */
 enum status cmd_call(struct session *session);

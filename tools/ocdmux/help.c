@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "methods.h"
+
 #define HELP_COLUMN 32
 
 static void help_print_pair(const char *left, const char *text)
@@ -41,15 +43,20 @@ void help_print(const struct command *commands)
     }
     puts("\nOptions, before or behind the command:");
     help_print_options(command_globals);
-    puts("\n"
-         "Without --server: $OCDMUX_SERVER, else unix:$XDG_RUNTIME_DIR/ocdmux.sock if it exists, else\n"
-         "tcp:127.0.0.1:6670. A token for servers that want one goes into $OCDMUX_TOKEN.\n"
-         "Without --board: $OCDMUX_BOARD.\n"
-         "ssh:HOST runs `ssh HOST ocdmux stdio`; $OCDMUX_SSH names another program in its place.\n"
-         "Numbers are decimal or 0x and hex digits; sizes may end in K or M. Errors go to standard error.\n"
-         "Ctrl-C cancels what runs and waits for the answer; a second one does not wait.\n"
-         "Exit status: 0 done, 1 failed, 2 bad usage, 3 no connection or one that broke.\n"
-         "'ocdmux COMMAND --help' says more about each command.");
+    puts(
+        "\n"
+        "An option counts before its variable of the environment, and that before the configuration: lines\n"
+        "'KEY = VALUE' in $XDG_CONFIG_HOME/ocdmux/config (~/.config/ocdmux/config; $OCDMUX_CONFIG names\n"
+        "another file) with the keys server, board, target, token, token-file, ca, cert, key, timeout and\n"
+        "color. Without any of them the server is unix:$XDG_RUNTIME_DIR/ocdmux.sock if it exists, else\n"
+        "tcp:127.0.0.1:6670. A token stands in $OCDMUX_TOKEN, or in a file that only you can read.\n"
+        "ssh:HOST runs `ssh HOST ocdmux stdio`; $OCDMUX_SSH names another program in its place.\n"
+        "Numbers are decimal or 0x and hex digits; sizes may end in K or M. Errors go to standard error.\n"
+        "With --json the result is the method's, as proto/PROTOCOL.md describes it: 'ocdmux COMMAND --help'\n"
+        "names the methods.\n"
+        "Ctrl-C cancels what runs and waits for the answer; a second one does not wait.\n"
+        "Exit status: 0 done, 1 failed, 2 bad usage, 3 no connection or one that broke.\n"
+        "'ocdmux COMMAND --help' says more about each command.");
 }
 
 void help_print_command(const struct command *command)
@@ -58,6 +65,9 @@ void help_print_command(const struct command *command)
            command->arguments, command->summary);
     if (command->details != NULL) {
         printf("\n%s\n", command->details);
+    }
+    if (methods_of(command->name)[0] != '\0') {
+        printf("\nMethods of the protocol: %s.\n", methods_of(command->name));
     }
     if (command->options != NULL) {
         puts("\nOptions:");

@@ -45,6 +45,14 @@ static const struct command commands[] = {
      "BANK is its number, 0 to 1023; 0 if it is not given. Sizes are in bytes. On a terminal sectors of the\n"
      "same size and protection share a line.",
      cmd_info},
+    {"read-bank", "OFFSET SIZE FILE", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_read_bank_options,
+     "copy a piece of a flash bank into a file",
+     "FILE is on this machine, '-' for standard output, and written as that of 'dump'.", cmd_read_bank},
+    {"write-bank", "OFFSET [FILE]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_write_bank_options,
+     "write plain bytes into a flash bank",
+     "FILE is on this machine, '-' for standard input. Without --erase the flash there has to be blank. For\n"
+     "images, and to write only what changed: 'flash'.",
+     cmd_write_bank},
     {"upload", "FILE", 0, NULL, "upload a file into a stage of the server and print its id",
      "FILE is on this machine, '-' for standard input. An upload that stopped goes on where it stopped, and\n"
      "content that the server has is not sent again. A stage expires one hour after its last use. With "
@@ -63,7 +71,7 @@ static const struct command commands[] = {
      cmd_read},
     {"write", "ADDRESS VALUE...", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_write_options,
      "write memory by units of one width", "Each value is one access of exactly that width.", cmd_write},
-    {"hexdump", "ADDRESS SIZE", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_physical_options,
+    {"hexdump", "ADDRESS SIZE", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_hexdump_options,
      "show memory as bytes and text", NULL, cmd_hexdump},
     {"search", "PATTERN START END", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_search_options,
      "find bytes from START up to, not including, END",
@@ -82,7 +90,8 @@ static const struct command commands[] = {
     {"dump", "ADDRESS SIZE [FILE]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_dump_options,
      "copy memory into a file",
      "FILE is on this machine: it is written as FILE.part, checked by size and SHA-256, and then renamed.\n"
-     "'-' writes to standard output. With --on-server the server writes the file, and there is no FILE.",
+     "'-' writes to standard output. With --on-server or --to-stage the server keeps them, and there\n"
+     "is no FILE.",
      cmd_dump},
     {"load-bytes", "ADDRESS FILE", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_physical_options,
      "write a file into memory",
@@ -100,9 +109,11 @@ static const struct command commands[] = {
      cmd_reset},
     {"step", "[COUNT]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_step_options,
      "let the halted target execute one instruction, or COUNT", "Prints where it stands then.", cmd_step},
-    {"wait-for", "STATE", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL,
-     "wait until the target is halted, running, reset or unknown",
+    {"wait-for", "halted|running|reset|unknown", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL,
+     "wait until the target is in that state",
      "Waits as long as it takes unless --timeout is given, and holds up nobody.", cmd_wait_for},
+    {"state", "", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, NULL, "show whether the target runs", NULL,
+     cmd_state},
     {"registers", "[NAME...]", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_registers_options,
      "read registers of the halted target",
      "Without NAME: those of the core. While the target runs there are no values, not even old ones.",
@@ -131,14 +142,17 @@ static const struct command commands[] = {
      cmd_top},
     {"boards", "", 0, NULL, "list the server's boards", NULL, cmd_boards},
     {"stats", "", 0, NULL, "show the server's counters", NULL, cmd_stats},
-    {"operations", "", COMMAND_TAKES_BOARD, NULL, "list operations, running and ended", NULL, cmd_operations},
+    {"whoami", "", 0, NULL, "show who the server takes you for, and what it is",
+     "Your identity and role, and the server's version, boards and limits.", cmd_whoami},
+    {"operations", "[OPERATION]", COMMAND_TAKES_BOARD, NULL,
+     "list operations, running and ended, or show one", NULL, cmd_operations},
     {"wait", "OPERATION", 0, NULL, "wait until an operation has ended and show its result",
      "Waits as long as it takes unless --timeout is given. Exits with 1 if the operation failed or was "
      "cancelled.\n"
      "Ctrl-C ends the waiting, not the operation.",
      cmd_wait},
     {"cancel", "OPERATION", 0, NULL, "cancel an operation", NULL, cmd_cancel},
-    {"lease", "ACTION", COMMAND_TAKES_BOARD, cmd_lease_options,
+    {"lease", "acquire|renew|release|status|break", COMMAND_TAKES_BOARD, cmd_lease_options,
      "acquire, renew, release or break a board's lease, or show it (status)",
      "While somebody holds it nobody else changes the board. 'acquire' prints the id, which is a secret: "
      "put\n"
@@ -160,7 +174,8 @@ static const struct command commands[] = {
      "'--'. The lease of $OCDMUX_LEASE is used, or one is taken for as long as gdb is attached: others read\n"
      "meanwhile, and change nothing. Exits with gdb's status; 127 where there is no gdb.",
      cmd_gdb},
-    {"events", "[TOPIC...]", COMMAND_TAKES_BOARD, NULL, "print events as they happen, until Ctrl-C",
+    {"events", "[target|link|operation|lease|queue|memory|gdb|log...]", COMMAND_TAKES_BOARD, NULL,
+     "print events as they happen, until Ctrl-C",
      "Topics are target, link, operation, lease, queue, memory, gdb and log; all but log, which is for "
      "admins, if "
      "none is "
@@ -176,11 +191,26 @@ static const struct command commands[] = {
      cmd_token},
     {"stdio", "", 0, NULL, "join standard input and output to the server",
      "What --server ssh:HOST runs on HOST.", cmd_stdio},
+    {"shell", "", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET, cmd_shell_options,
+     "work on a target with gdb's own verbs: x, print, set, find, load, break, ...",
+     "At a terminal with editing, history and completion; otherwise the lines of standard input, or those "
+     "of\n"
+     "--command, run up to the first that fails, which the exit status tells. 'help' in it says what there "
+     "is.",
+     cmd_shell},
     {"call", "METHOD [JSON-PARAMS]", 0, NULL, "call a method of the protocol and print its result",
      "JSON-PARAMS is an object, sent as it is; '-' reads it from standard input.", cmd_call},
+    {"discover", "", 0, NULL, "print the server's description of the protocol, an OpenRPC document", NULL,
+     cmd_discover},
     {"openocd", "COMMAND...", COMMAND_TAKES_BOARD | COMMAND_TAKES_TARGET | COMMAND_REST, NULL,
      "run an OpenOCD command (needs the role admin)",
      "Several words are joined by spaces. Options of ocdmux stand before the first word.", cmd_openocd},
+    {"commands", "", 0, NULL, "list the commands and the methods that they call", NULL, cmd_commands},
+    {"complete", "[WORD...]", COMMAND_REST, NULL,
+     "say what the last WORD may become, for completion in shells",
+     "Each line is a word, a tab and what it means; ':files' and ':commands' ask for names of files or\n"
+     "programs.",
+     cmd_complete},
     {NULL, "", 0, NULL, NULL, NULL, NULL},
 };
 
@@ -210,6 +240,11 @@ static enum status main_run(const struct arguments *arguments)
     if (options_has(arguments, "version")) {
         puts("ocdmux " OCDMUX_VERSION);
         return STATUS_OK;
+    }
+    if (strcmp(arguments->command->name, "complete") == 0) {
+        /* Completion reads no configuration, which may be what is being written. */
+        session = (struct session){.arguments = arguments};
+        return arguments->command->run(&session);
     }
     if (!session_init(&session, arguments)) {
         return STATUS_USAGE;

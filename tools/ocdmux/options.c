@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/strbuf.h"
+#include "color.h"
 #include "print.h"
 
 const struct option command_globals[] = {
@@ -16,10 +17,15 @@ const struct option command_globals[] = {
     {"ca", "FILE", "tls: whose signatures count, in PEM [$OCDMUX_CA, else the system's]", NULL},
     {"cert", "FILE", "tls: the certificate to show, in PEM [$OCDMUX_CERT]", NULL},
     {"key", "FILE", "tls: its key, in PEM [$OCDMUX_KEY]", NULL},
-    {"board", "BOARD", "which board, where the server has several", NULL},
-    {"target", "TARGET", "OpenOCD's name of the target; default: the board's current one", NULL},
-    {"lease", "ID", "the lease to change the board under; default: $OCDMUX_LEASE", NULL},
-    {"timeout", "MS", "fail when a request takes longer, waiting included; 1 to 86400000 ms", NULL},
+    {"board", "BOARD", "which board, where the server has several [$OCDMUX_BOARD]", NULL},
+    {"target", "TARGET", "OpenOCD's name of the target [$OCDMUX_TARGET, else the board's current one]", NULL},
+    {"lease", "ID", "the lease to change the board under [$OCDMUX_LEASE]", NULL},
+    {"timeout", "MS",
+     "fail when a request takes longer, waiting included; 1 to 86400000 ms [$OCDMUX_TIMEOUT]", NULL},
+    {"token-file", "FILE", "a file with the token to show, which nobody else may read [$OCDMUX_TOKEN_FILE]",
+     NULL},
+    {"color", "auto|always|never", "whether to use colour; auto: on terminals, unless $NO_COLOR is set",
+     color_choices},
     {"json", NULL, "print the result's JSON as it came", NULL},
     {"help", NULL, "print help and end", NULL},
     {"version", NULL, "print the version and end", NULL},
@@ -33,7 +39,9 @@ bool options_complain(const struct arguments *arguments, const char *format, ...
     va_start(values, format);
     strbuf_appendv(&text, format, values);
     va_end(values);
+    color_begin(stderr, COLOR_RED);
     fputs("ocdmux: bad usage: ", stderr);
+    color_end(stderr, COLOR_RED);
     print_field(stderr, strbuf_text(&text));
     strbuf_fini(&text);
     if (arguments->command != NULL) {
@@ -167,15 +175,27 @@ static bool options_is_option(const struct arguments *arguments, const char *wor
     return word[0] == '-' && word[1] != '\0' && !rest;
 }
 
+/* The one short option, as shells have it: "-c LINE" for "--command LINE". */
+static char options_long_command[] = "--command";
+
+static bool options_is_short(const struct arguments *arguments, const char *word)
+{
+    return strcmp(word, "-c") == 0 && arguments->command != NULL &&
+           options_find_in(arguments->command->options, "command", strlen("command")) != NULL;
+}
+
 bool options_parse(struct arguments *arguments, const struct command *commands, int argc, char **argv)
 {
     bool only_words = false;
-    *arguments = (struct arguments){.command = NULL};
+    *arguments = (struct arguments){.commands = commands};
     arguments->words = xcalloc((size_t)argc + 1, sizeof(*arguments->words));
     for (int i = 1; i < argc; i++) {
         if (!only_words && strcmp(argv[i], "--") == 0 && options_is_option(arguments, argv[i])) {
             only_words = true;
         } else if (!only_words && options_is_option(arguments, argv[i])) {
+            if (options_is_short(arguments, argv[i])) {
+                argv[i] = options_long_command;
+            }
             if (strncmp(argv[i], "--", 2) != 0) {
                 return options_complain(arguments, "there is no option %s", argv[i]);
             }

@@ -18,8 +18,9 @@ struct given_option {
 };
 
 struct arguments {
-    const struct command *command; /* NULL: none was given */
-    const char **words;            /* owned; the words point into argv */
+    const struct command *commands; /* the table */
+    const struct command *command;  /* NULL: none was given */
+    const char **words;             /* owned; the words point into argv */
     size_t count;
     struct given_option options[OPTIONS_MAX];
     size_t option_count;

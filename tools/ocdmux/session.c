@@ -9,9 +9,11 @@
 #include <string.h>
 
 #include "base/strbuf.h"
+#include "color.h"
 #include "interrupt.h"
 #include "outcome.h"
 #include "print.h"
+#include "settings.h"
 
 #define SESSION_CLIENT_NAME "ocdmux " OCDMUX_VERSION
 /* How long a server may take for hello, which it answers without asking a board. */
@@ -23,18 +25,50 @@
 /* The cleanup after a cancel may have to end an erase. */
 #define SESSION_CANCEL_WAIT_MS 30000u
 
+/* An empty variable is none. */
+static const char *session_variable(const char *name)
+{
+    const char *value = getenv(name);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static bool session_init_timeout(struct session *session)
+{
+    const char *variable = session_variable("OCDMUX_TIMEOUT");
+    if (options_has(session->arguments, "timeout") || variable == NULL) {
+        return options_number(session->arguments, "timeout", NUMBER_PLAIN, 1, SESSION_LONGEST_TIMEOUT_MS,
+                              &session->timeout_ms);
+    }
+    if (!number_parse(variable, NUMBER_PLAIN, &session->timeout_ms) || session->timeout_ms < 1 ||
+        session->timeout_ms > SESSION_LONGEST_TIMEOUT_MS) {
+        return options_complain(session->arguments, "$OCDMUX_TIMEOUT is from 1 to %u, not '%s'",
+                                SESSION_LONGEST_TIMEOUT_MS, variable);
+    }
+    return true;
+}
+
 bool session_init(struct session *session, const struct arguments *arguments)
 {
+    const char *color = options_value(arguments, "color");
+    const char *token_file = options_value(arguments, "token-file");
     *session = (struct session){.arguments = arguments};
     session->json = options_has(arguments, "json");
-    return options_number(arguments, "timeout", NUMBER_PLAIN, 1, SESSION_LONGEST_TIMEOUT_MS,
-                          &session->timeout_ms);
+    color_choose(color);
+    if (!settings_load()) {
+        return false;
+    }
+    color_choose(color != NULL ? color : session_variable("OCDMUX_COLOR"));
+    if (token_file == NULL && session_variable("OCDMUX_TOKEN") == NULL) {
+        token_file = session_variable("OCDMUX_TOKEN_FILE");
+    }
+    return (token_file == NULL || settings_load_token(token_file)) && session_init_timeout(session);
 }
 
 void session_fini(struct session *session)
 {
     ocdmux_close(session->connection);
     session->connection = NULL;
+    ocdmux_result_fini(&session->hello);
 }
 
 /* --- reports --- */
@@ -87,9 +121,11 @@ static enum status session_status_of(const struct ocdmux_error *error)
 enum status session_report(struct session *session, struct ocdmux_error *error)
 {
     fflush(stdout);
+    color_begin(stderr, COLOR_RED);
     fputs("ocdmux: ", stderr);
     print_field(stderr, error->kind);
     fputs(": ", stderr);
+    color_end(stderr, COLOR_RED);
     print_field(stderr, error->message);
     fputc('\n', stderr);
     if (error->has_openocd) {
@@ -116,7 +152,9 @@ enum status session_report_own(struct session *session, const char *kind, const 
     strbuf_appendv(&text, format, values);
     va_end(values);
     fflush(stdout);
+    color_begin(stderr, COLOR_RED);
     fprintf(stderr, "ocdmux: %s: ", kind);
+    color_end(stderr, COLOR_RED);
     print_field(stderr, strbuf_text(&text));
     fputc('\n', stderr);
     strbuf_fini(&text);
@@ -151,14 +189,17 @@ void session_note_disturbed(const cJSON *result)
 static bool session_hello(struct session *session)
 {
     struct ocdmux_error error = OCDMUX_ERROR_INIT;
+    struct ocdmux_result result = OCDMUX_RESULT_INIT;
     const char *token = getenv("OCDMUX_TOKEN");
     bool ssh = strncmp(ocdmux_server(session->connection), "ssh:", strlen("ssh:")) == 0;
     uint64_t usual = ssh ? SESSION_SSH_HELLO_MS : SESSION_HELLO_MS;
     uint64_t limit = session->timeout_ms == 0 ? usual : session->timeout_ms + SESSION_GRACE_MS;
-    if (!ocdmux_hello(session->connection, SESSION_CLIENT_NAME, token, limit, NULL, &error)) {
+    if (!ocdmux_hello(session->connection, SESSION_CLIENT_NAME, token, limit, &result, &error)) {
         (void)session_report(session, &error);
         return false;
     }
+    ocdmux_result_fini(&session->hello);
+    session->hello = result;
     return true;
 }
 
@@ -248,7 +289,7 @@ cJSON *session_plain_params(const struct session *session)
 cJSON *session_board_params(const struct session *session)
 {
     cJSON *params = session_plain_params(session);
-    session_add_option(session, params, "target");
+    session_add_variable(session, params, "target", "OCDMUX_TARGET");
     session_add_lease(session, params);
     if (session->timeout_ms != 0) {
         ocdmux_json_add_u64(params, "timeout_ms", session->timeout_ms);

@@ -20,14 +20,16 @@
 
 struct session {
     const struct arguments *arguments;
-    struct ocdmux *connection; /* owned; NULL before the first request */
-    uint64_t timeout_ms;       /* 0: none was given */
+    struct ocdmux *connection;  /* owned; NULL before the first request */
+    struct ocdmux_result hello; /* owned: what the server answered to it, once connected */
+    uint64_t timeout_ms;        /* 0: none was given */
     bool json;
     bool interrupted;   /* an interrupt has cancelled a request, however that ended */
     enum status status; /* of the last request that failed */
 };
 
-/* False after a message for a bad --timeout. */
+/* Reads the configuration as well. False after a message for a bad one, a bad token file or a bad --timeout.
+ */
 bool session_init(struct session *session, const struct arguments *arguments)
     __attribute__((warn_unused_result));
 void session_fini(struct session *session);

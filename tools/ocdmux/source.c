@@ -15,6 +15,23 @@
 const char *const source_formats[] = {"auto", "bin", "ihex", "srec", "elf", "uf2", NULL};
 const char *const source_prepares[] = {"none", "halt", "reset_halt", "reset_init", NULL};
 
+bool source_take_word(const struct session *session, size_t index, struct source *source)
+{
+    const struct arguments *arguments = session->arguments;
+    bool file = arguments->count > index;
+    bool stage = options_has(arguments, "stage");
+    *source = (struct source){.bytes = STRBUF_INIT};
+    if (file == stage) {
+        return options_complain(arguments, "%s needs one of FILE and --stage STAGE",
+                                arguments->command->name);
+    }
+    if (!file) {
+        return true;
+    }
+    source->file = arguments->words[index];
+    return file_read(source->file, &source->bytes);
+}
+
 bool source_take(const struct session *session, struct source *source)
 {
     const struct arguments *arguments = session->arguments;

@@ -34,6 +34,9 @@ struct source {
  * and for a file that cannot be used. The caller calls source_fini() in any case.
  */
 bool source_take(const struct session *session, struct source *source) __attribute__((warn_unused_result));
+/* The same where FILE is the word at `index`, the last one, and --stage is all there is beside it. */
+bool source_take_word(const struct session *session, size_t index, struct source *source)
+    __attribute__((warn_unused_result));
 void source_fini(struct source *source);
 
 /* Whether --format names a format that has addresses of its own. */

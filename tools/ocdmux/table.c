@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/strbuf.h"
+#include "color.h"
 #include "print.h"
 
 void table_init(struct table *table, size_t columns, const char *const *header)
@@ -59,16 +60,26 @@ static size_t table_width(const char *text)
     return width;
 }
 
-static void table_print_cell(const char *text, size_t width, bool right, bool last)
+static void table_print_cell(const char *text, size_t width, bool right, bool last, enum color color)
 {
     size_t own = table_width(text);
     int padding = (int)(width > own ? width - own : 0);
-    if (right) {
-        printf("%*s%s", padding, "", text);
-    } else {
-        printf("%s%*s", text, last ? 0 : padding, "");
+    printf("%*s", right ? padding : 0, "");
+    color_begin(stdout, color);
+    fputs(text, stdout);
+    color_end(stdout, color);
+    printf("%*s%s", right || last ? 0 : padding, "", last ? "\n" : "  ");
+}
+
+/* Headings are bold, and words that say how something is have their colour. */
+static enum color table_color(const struct table *table, size_t cell)
+{
+    const char *heading = table->cells[cell % table->columns];
+    if (cell < table->columns) {
+        return COLOR_BOLD;
     }
-    fputs(last ? "\n" : "  ", stdout);
+    bool state = strcmp(heading, "state") == 0 || strcmp(heading, "link") == 0;
+    return state ? color_of_state(table->cells[cell]) : COLOR_NONE;
 }
 
 void table_print(const struct table *table)
@@ -85,6 +96,7 @@ void table_print(const struct table *table)
     for (size_t i = 0; i < table->cell_count; i++) {
         size_t column = i % table->columns;
         const char *text = table->cells[i] + (i < table->columns && right[column] ? 1 : 0);
-        table_print_cell(text, widths[column], right[column], column == table->columns - 1);
+        table_print_cell(text, widths[column], right[column], column == table->columns - 1,
+                         table_color(table, i));
     }
 }

@@ -175,6 +175,11 @@ class Core:
             raise copy_of(failure)
         return task.result()
 
+    @property
+    def current(self) -> Optional[Connection]:
+        """The last connection, which may have ended."""
+        return self._connection
+
     async def _connect_again(self) -> Connection:
         loop = asyncio.get_running_loop()
         end = loop.time() + self.connect_timeout

@@ -213,7 +213,7 @@ class Session:
 
         `ttl` in seconds (1 to 86400) is how long it lasts should this program die; it is renewed as long as that lives.
         `wait` in seconds is how long to wait for it in the queue: None: as long as it takes, 0: BoardBusy at once. Others
-        see the `reason`.
+        see the `reason`. It is the session's, all tasks of which then change the board; a second one is BoardBusy at once.
         """
         return Lease(self, ttl, wait, reason)
 

@@ -33,6 +33,8 @@ class Queue(Stream, Generic[Item]):
         self._arrived = asyncio.Event()
         self._begun = False
         self._failure: Optional[OcdmuxError] = None
+        self._starting = asyncio.Lock()
+        self._connection: object = None  # the one on which the daemon was asked
 
     async def begin(self) -> None:
         """Asks the daemon for it; once, by itself."""
@@ -40,11 +42,32 @@ class Queue(Stream, Generic[Item]):
             self._begun = True
             self._core.streams.add(self)
             try:
-                await self._start()
+                await self._ask()
             except BaseException:
                 self._core.streams.discard(self)
                 self._begun = False
                 raise
+
+    async def _ask(self) -> bool:
+        """Asks the daemon, unless it was asked on this connection; false then."""
+        async with self._starting:
+            if self._connection is not None and self._connection is self._core.current:
+                return False
+            await self._start()
+            self._connection = self._core.current
+            return True
+
+    async def resume(self) -> None:
+        try:
+            if await self._ask():
+                self._resumed()
+        except ConnectionLost:
+            return  # there will be another one
+        except OcdmuxError as error:
+            self.fail(error)
+
+    def _resumed(self) -> None:
+        """Something may have been missed."""
 
     async def _start(self) -> None:
         raise NotImplementedError
@@ -110,7 +133,7 @@ class Events(Queue[Event]):
         if self.board is not None:
             params["board"] = self.board
         self._early = []
-        result = await self._core.call("events.subscribe", params, timeout=self._timeout)
+        result = await self._core.call("events.subscribe", params, timeout=self._timeout, repeatable=True)
         fields = Fields(result, "events.subscribe")
         self.snapshot, since = fields.object("snapshot").all, fields.integer("seq")
         early, self._early = self._early, None
@@ -119,14 +142,7 @@ class Events(Queue[Event]):
             if event.data.get("seq", 0) > since:
                 self._put(event)
 
-    async def resume(self) -> None:
-        try:
-            await self._start()
-        except ConnectionLost:
-            return  # there will be another one
-        except OcdmuxError as error:
-            self.fail(error)
-            return
+    def _resumed(self) -> None:
         self._put(Event("session", "reconnected", self.board or "", self.snapshot))
 
     async def _stop(self) -> None:
@@ -176,20 +192,12 @@ class Watch(Queue[MemoryChange]):
 
     async def _start(self) -> None:
         self._id, self._early = None, []
-        result = await self._core.call("memory.watch", self._params, timeout=self._timeout)
+        result = await self._core.call("memory.watch", self._params, timeout=self._timeout, repeatable=True)
         fields = Fields(result, "memory.watch")
         self._id, self.interval_ms = fields.text("watch"), fields.integer("interval_ms")
         early, self._early = self._early, []
         for params in early:
             self.take("memory.changed", params)
-
-    async def resume(self) -> None:
-        try:
-            await self._start()
-        except ConnectionLost:
-            return
-        except OcdmuxError as error:
-            self.fail(error)
 
     async def _stop(self) -> None:
         if self._id is not None:
