@@ -374,6 +374,7 @@ bool board_lease_acquire(struct board *board, struct lease_waiter *waiter, uint6
     if (!make_id(waiter->id, err)) {
         return false;
     }
+    clock_wall_text(waiter->since);
     enum lease_verdict verdict = lease_acquire(&board->lease.lease, waiter, wait_ms, clock_now_us());
     arm(board);
     if (!fail(board, connection, verdict, err)) {

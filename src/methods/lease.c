@@ -115,7 +115,6 @@ static struct lease_waiter *new_waiter(struct request *request, const struct par
     terms->connection = client;
     terms->ttl_ms = params->ttl_ms;
     terms->detached = params->detach;
-    clock_wall_text(waiter->since);
     waiter->answered = on_answered;
     waiter->user = request;
     return waiter;

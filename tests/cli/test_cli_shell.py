@@ -1,12 +1,14 @@
 """`ocdmux shell`: scripts, the prompt of a terminal, and what Ctrl-C does. What gdb would say of real memory is for
 tests/integration/test_shell_gdb.py."""
 
+import fcntl
 import os
 import pty
 import select
 import signal
 import stat
 import subprocess
+import termios
 import time
 from typing import Any, Dict, Iterator, List
 
@@ -138,6 +140,19 @@ def test_interrupt_of_continue_halts_the_target(tool, target) -> None:
     assert len(target.called("target.halt")) == 1
 
 
+def test_interrupt_ends_a_script(tool, target) -> None:
+    def search(call: Any) -> Any:
+        call.wait_cancel()
+        raise RpcError("cancelled", "stopped searching")
+
+    target.on("memory.search", search)
+    process = tool.start("shell", "--keep-going", "-c", "find 0x20000000, +64, 5", "-c", "p 1")
+    target.wait_for("memory.search")
+    process.send_signal(signal.SIGINT)
+    outcome = tool.finish(process)
+    assert (outcome.status, outcome.out) == (1, "") and "ocdmux: cancelled: stopped searching\n" in outcome.error
+
+
 # --- at a terminal ---
 
 
@@ -149,11 +164,16 @@ class Terminal:
         tool.set(TERM="xterm", XDG_STATE_HOME=str(tool.directory / "state"))
         self.process = subprocess.Popen(
             [str(tool.program), "shell", *arguments], stdin=follower, stdout=follower, stderr=follower,
-            env=tool.environment, cwd=tool.directory, start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            env=tool.environment, cwd=tool.directory, start_new_session=True, preexec_fn=self.own_terminal)
         os.close(follower)
         tool.processes.append(self.process)
         self.seen = ""
+
+    @staticmethod
+    def own_terminal() -> None:
+        """Makes the terminal the one whose Ctrl-C means this process."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     def wait_for(self, text: str) -> str:
         """All that came since the last time, once `text` is in it."""
@@ -174,13 +194,20 @@ class Terminal:
         os.write(self.leader, keys.encode())
         return self.wait_for(wanted)
 
-    def interrupt(self) -> None:
-        """What Ctrl-C does where the terminal is the program's own."""
-        self.process.send_signal(signal.SIGINT)
+    def wait_until_edited(self) -> None:
+        """Waits until keys go to the editor: before that Ctrl-D is the terminal's own."""
+        deadline = time.monotonic() + LIMIT_S
+        while termios.tcgetattr(self.leader)[3] & termios.ICANON:
+            assert time.monotonic() < deadline, "the editor does not come"
+            time.sleep(0.01)
 
-    def close(self) -> int:
-        """Ends it with Ctrl-D; its status."""
-        os.write(self.leader, b"\x04")
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        os.write(self.leader, b"\x03")
+
+    def close(self, keys: bytes = b"quit\r") -> int:
+        """Ends it; its status."""
+        os.write(self.leader, keys)
         deadline = time.monotonic() + LIMIT_S
         while self.process.poll() is None and time.monotonic() < deadline:
             if select.select([self.leader], [], [], 0.2)[0]:
@@ -224,7 +251,7 @@ def test_history_is_kept_for_its_owner(terminal, tool, target) -> None:
     assert "p\\04041+1" in path.read_text() and stat.S_IMODE(path.stat().st_mode) == 0o600
     again = Terminal(tool)
     again.wait_for(PROMPT)
-    again.type("\x1b[A\x1b[A\r", "$1 = 42")
+    again.type("\x1b[A\x1b[A\x1b[A\r", "$1 = 42")
     terminal.__dict__.update(again.__dict__)
     terminal.wait_for(PROMPT)
 
@@ -275,6 +302,13 @@ def test_a_failure_does_not_end_it(terminal) -> None:
     terminal.type("frobnicate\r", 'Undefined command: "frobnicate"')
     terminal.type("x/xw 0x20000400\r", "target_error")
     terminal.wait_for(PROMPT)
+
+
+def test_end_of_input_ends_it(tool, target) -> None:
+    terminal = Terminal(tool)
+    terminal.wait_for(PROMPT)
+    terminal.wait_until_edited()
+    assert terminal.close(b"\x04") == 0
 
 
 def test_every_verb_has_help(tool, target) -> None:

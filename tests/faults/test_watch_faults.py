@@ -205,23 +205,23 @@ def test_limits_of_the_configuration(make_rig: Callable[..., Rig]) -> None:
 
 
 def test_a_watch_gets_its_turn_and_no_more(rig: Rig) -> None:
-    """With more to read than it gets turns for: one command behind eight of others."""
+    """With more to read than it gets turns for: one command in every other envelope of others, of 64 commands each."""
     watcher, busy = rig.client(), rig.client()
     scattered = [{"address": RAM + 16 * i, "size": 4} for i in range(64)]
     watcher.call("memory.watch", ranges=scattered, interval_ms=10)
     next_note(watcher)
     rig.hold()
-    calls = [busy.send("memory.read_u32", address=RAM + 0x800, timeout_ms=LONG_MS) for _ in range(60)]
-    rig.wait_queued(61)
+    calls = [busy.send("memory.read_u32", address=RAM + 0x800, timeout_ms=LONG_MS) for _ in range(250)]
+    rig.wait_queued(251)
     rig.mock.reset_counters()
     rig.mock.release()
-    assert [busy.result(call)["values"] for call in calls] == [[0]] * 60
+    assert [busy.result(call)["values"] for call in calls] == [[0]] * 250
     scripts = rig.mock.scripts()
     turns = [i for i, script in enumerate(scripts) if " 32 1" in script and "0x20000800" not in script]
     last = max(i for i, script in enumerate(scripts) if "0x20000800" in script)
     inside = [turn for turn in turns if turn < last]
-    assert len(inside) >= 5 and inside[0] <= 9
-    assert all(8 <= second - first - 1 <= 10 for first, second in zip(inside, inside[1:]))
+    assert len(inside) >= 2 and inside[0] <= 65
+    assert all(8 <= second - first - 1 <= 128 for first, second in zip(inside, inside[1:]))
 
 
 def test_watches_of_a_daemon_that_stops(make_rig: Callable[..., Rig]) -> None:

@@ -153,7 +153,7 @@ enum status cmd_events(struct session *session)
         cmd_events_show_pending(&events);
     }
     /* Where nobody takes the lines main() tells; there is nothing to wait for. */
-    if (status == STATUS_OK && !ferror(stdout)) {
+    if (status == STATUS_OK && !session->interrupted && !ferror(stdout)) {
         if (!ocdmux_wait(session->connection, 0, &error)) {
             status = session_report(session, &error);
         }

@@ -198,20 +198,29 @@ static bool shell_do(struct shell *shell, const char *line, const struct shell_v
     return good;
 }
 
-/* Interrupts of before are not meant for what comes. */
-static void shell_forget_interrupts(struct shell *shell)
+/* Takes the interrupts that came before this line; whether there was one. Without a connection nobody has
+ * asked for them, and they end the program. */
+static bool shell_take_interrupts(struct shell *shell)
 {
     char bytes[64];
-    int pipe = interrupt_catch();
+    bool any = shell->session->interrupted;
+    int pipe = shell->session->connection != NULL ? interrupt_catch() : -1;
     while (pipe >= 0 && read(pipe, bytes, sizeof(bytes)) > 0) {
+        any = true;
     }
     shell->session->interrupted = false;
+    return any;
 }
 
-/* One line, and the exit status that it makes. A connection that broke is made anew by the next line. */
+/* One line, and the exit status that it makes. A connection that broke is made anew by the next line. An
+ * interrupt ends a script, and at a prompt what runs. */
 static enum status shell_take_line(struct shell *shell, const char *line, const struct shell_verb **ret_verb)
 {
-    shell_forget_interrupts(shell);
+    *ret_verb = NULL;
+    if (shell_take_interrupts(shell) && !shell->at_prompt) {
+        shell->quits = true;
+        return session_report_own(shell->session, OCDMUX_KIND_CANCELLED, "stopped between two lines");
+    }
     shell->session->status = STATUS_FAILED;
     bool good = shell_do(shell, line, ret_verb);
     fflush(stdout);
@@ -222,6 +231,7 @@ static enum status shell_take_line(struct shell *shell, const char *line, const 
         session_fini(shell->session);
         shell->knows_target = false;
     }
+    shell->quits = shell->quits || (shell->session->interrupted && !shell->at_prompt);
     return shell->session->status;
 }
 
@@ -304,6 +314,7 @@ static enum status shell_run_terminal(struct shell *shell)
         return session_report_own(shell->session, "system_error", "the terminal cannot be used: %s",
                                   strerror(errno));
     }
+    shell->at_prompt = true;
     while (!shell->quits && !ferror(stdout)) {
         enum shell_line read = shell_edit_read(edit, &line);
         if (read == SHELL_LINE_END) {

@@ -44,7 +44,8 @@ struct shell {
     struct shell_point *points; /* owned */
     size_t point_count;
     unsigned last_point;
-    char *file; /* owned; what load and compare-sections take; NULL: none yet */
+    char *file;     /* owned; what load and compare-sections take; NULL: none yet */
+    bool at_prompt; /* somebody types the lines */
     bool quits;
 };
 

@@ -3,6 +3,7 @@
  * $XDG_STATE_HOME/ocdmux/history, which only its owner can read.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <histedit.h>
 #include <locale.h>
@@ -41,6 +42,20 @@ static char *shell_edit_prompt(EditLine *line)
 
 /* --- characters, and Ctrl-C between them --- */
 
+/* Reads a byte if there is still one: Ctrl-C takes away what the terminal has. -1 with EAGAIN if not. */
+static int shell_edit_try_byte(char *ret_byte)
+{
+    int flags = fcntl(STDIN_FILENO, F_GETFL);
+    if (flags < 0 || fcntl(STDIN_FILENO, F_SETFL, flags | O_NONBLOCK) < 0) {
+        return -1;
+    }
+    ssize_t got = read(STDIN_FILENO, ret_byte, 1);
+    int reason = errno;
+    (void)fcntl(STDIN_FILENO, F_SETFL, flags);
+    errno = reason;
+    return (int)got;
+}
+
 /* 1 with a byte, 0 at the end, -1 for an interrupt or an error. */
 static int shell_edit_read_byte(struct shell_edit *edit, char *ret_byte)
 {
@@ -48,16 +63,24 @@ static int shell_edit_read_byte(struct shell_edit *edit, char *ret_byte)
     struct pollfd waits[] = {{STDIN_FILENO, POLLIN, 0}, {interrupts, POLLIN, 0}};
     char bytes[64];
     for (;;) {
-        if (poll(waits, interrupts < 0 ? 1 : 2, -1) < 0 && errno != EINTR) {
-            return -1;
+        if (poll(waits, interrupts < 0 ? 1 : 2, -1) < 0) {
+            if (errno != EINTR) {
+                return -1;
+            }
+            continue;
+        }
+        /* Keys first: those that are still here were pressed before Ctrl-C, and belong to the line that it
+         * drops. */
+        if (waits[0].revents != 0) {
+            int got = shell_edit_try_byte(ret_byte);
+            if (got >= 0 || (errno != EAGAIN && errno != EINTR)) {
+                return got;
+            }
         }
         if (interrupts >= 0 && (waits[1].revents & POLLIN) != 0 &&
             read(interrupts, bytes, sizeof(bytes)) > 0) {
             edit->interrupted = true;
             return -1;
-        }
-        if (waits[0].revents != 0) {
-            return (int)read(STDIN_FILENO, ret_byte, 1);
         }
     }
 }
@@ -299,7 +322,8 @@ struct shell_edit *shell_edit_new(struct shell *shell)
     el_set(line, EL_EDITOR, "emacs");
     el_set(line, EL_HIST, history, edit->history);
     el_set(line, EL_GETCFN, shell_edit_get);
-    el_set(line, EL_ADDFN, "ocdmux-complete", "complete the word", shell_edit_complete);
+    /* The narrow function would copy the two texts and never free them. */
+    el_wset(line, EL_ADDFN, L"ocdmux-complete", L"complete the word", shell_edit_complete);
     el_set(line, EL_BIND, "^I", "ocdmux-complete", NULL);
     el_set(line, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(line, NULL);

@@ -121,8 +121,15 @@ static bool shell_info_all_registers(struct shell *shell)
 
 static bool shell_info_target(struct shell *shell)
 {
-    return shell_run_command(shell, "status", "", cmd_status, NULL, 0, NULL) &&
-           (shell->file == NULL || printf("file: %s\n", shell->file) >= 0);
+    if (!shell_run_command(shell, "status", "", cmd_status, NULL, 0, NULL)) {
+        return false;
+    }
+    if (shell->file != NULL) {
+        fputs("file: ", stdout);
+        print_field(stdout, shell->file);
+        putchar('\n');
+    }
+    return true;
 }
 
 /* Which word of `info` begins like this; "r" and "b" are gdb's short forms. */

@@ -24,7 +24,8 @@ bool vars_read(const struct vars *vars, const char *name, struct value *ret_valu
 bool vars_write(struct vars *vars, const char *name, const struct value *value, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Gives the value the next number, and returns that; 0 where there are too many. */
+/* Gives the value the next number, and returns that; 0 where there are too many. Of an array only its place
+ * is kept: it is read anew when it is shown again. */
 size_t vars_record(struct vars *vars, const struct value *value);
 
 #endif
