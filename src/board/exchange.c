@@ -78,10 +78,15 @@ bool exchange_end(struct exchange *exchange, const struct op_command *command, s
     return true;
 }
 
-void exchange_drop(struct exchange *exchange)
+void exchange_remove(struct exchange *exchange)
 {
     if (exchange->dir != NULL) {
         private_dir_remove(exchange->dir, &exchange->file);
     }
+}
+
+void exchange_drop(struct exchange *exchange)
+{
+    exchange_remove(exchange);
     strbuf_fini(&exchange->content);
 }

@@ -45,6 +45,8 @@ bool exchange_begin(struct exchange *exchange, struct strbuf *script, struct env
 bool exchange_end(struct exchange *exchange, const struct op_command *command, struct ocd_reply *reply,
                   struct err *err) __attribute__((warn_unused_result));
 
+/* Removes the file, if there is one; what was read of it stays until the drop. */
+void exchange_remove(struct exchange *exchange);
 /* Removes the file, if there is one: OpenOCD needs it no more, or is out of reach. */
 void exchange_drop(struct exchange *exchange);
 

@@ -331,6 +331,7 @@ static bool take_answers(struct board *board, const struct ocd_reply *reply, str
     landing->count = 1;
     landing->whole =
         exchange_end(&board->exchange, &flight->slots[0].command, &landing->replies[0], &landing->why);
+    exchange_remove(&board->exchange); /* whoever has had his answer finds no file any more */
     return true;
 }
 

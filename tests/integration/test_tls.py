@@ -342,7 +342,7 @@ def test_sighup_without_tls_changes_nothing(
 ) -> None:
     daemon = make_daemon()
     client = connect(daemon)
-    reloaded(daemon, "nothing to reload")
+    reloaded(daemon, "no certificate is configured: none is reloaded")
     assert client.call("board.list")["boards"]
 
 

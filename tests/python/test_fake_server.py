@@ -264,6 +264,7 @@ def test_lost_program_is_asked_how_it_ended(server: FakeServer, tmp_path: Path) 
     ]
     server.on("stage.create", {"stage": "s", "present": True, "offset": 4})
     server.on("flash.write_image", begun_and_cut)
+    server.on("stage.delete", {"deleted": True})
     server.on("operation.status", operation("running", progress={"phase": "erase", "done": 1, "total": 2, "unit": "sectors"}))
 
     async def body() -> None:
@@ -489,6 +490,7 @@ def test_program_sends_anew_what_somebody_deleted(server: FakeServer, tmp_path: 
     written = {"offset": 4, "size": 4, "complete": True}
     server.on("stage.write", sequence(refuse, lambda _call: written))
     server.on("flash.write_image", sequence(refuse, lambda _call: PROGRAMMED, refuse))
+    server.on("stage.delete", {"deleted": True})
 
     async def body() -> None:
         async with Session.connect(server.url) as session:
@@ -509,8 +511,9 @@ def test_upload_makes_room_of_what_is_not_needed(server: FakeServer, tmp_path: P
     def refuse(_call: Call) -> Any:
         raise full
 
-    create = {"stage": "s", "present": True, "offset": 3}
+    create = {"stage": "s", "present": False, "offset": 0}
     server.on("stage.create", sequence(lambda _call: create, refuse, lambda _call: create, refuse))
+    server.on("stage.write", {"offset": 3, "size": 3, "complete": True})
     server.on("stage.delete", {"deleted": True})
     verified = {"match": True, "size": 3, "differences": [], "difference_count": 0, "disturbed": True, "operation": "op-7"}
     server.on("flash.verify", verified)

@@ -85,7 +85,8 @@ def test_memory_bytes_files_search_and_hexdump(url: str, tmp_path: Path, flash_c
             image.write_bytes(data)
             loaded = await session.memory.load_image(image, address=PLACE)
             assert (loaded.bytes_written, loaded.verified) == (1500, True)
-            await session.stages.delete((await session.stages.list())[0].id)
+        async with Session.connect(url) as other:
+            assert await other.stages.list() == []  # neither what was sent nor what was fetched
 
     run(body())
 
@@ -349,6 +350,13 @@ def test_session_stages(url: str, tmp_path: Path) -> None:
             assert (tmp_path / "copy.bin").read_bytes() == file.read_bytes()
             (found,) = [each for each in await session.stages.list() if each.id == stage]
             assert (found.name, found.size, found.complete) == ("some.bin", 600 * KIB, True)
+            small = tmp_path / "small.bin"
+            small.write_bytes(b"kept")
+            kept = await session.stages.upload(small)
+            async with Session.connect(url) as other:
+                assert await other.flash.verify(0, small) is False
+            assert kept in {each.id for each in await session.stages.list()}  # not the other's to delete
+            await session.stages.delete(kept)
             await session.stages.delete(stage)
             with pytest.raises(NotFound):
                 await session.stages.download(stage, tmp_path / "copy.bin")

@@ -22,6 +22,8 @@ LONGEST_S = 86400.0
 # Pauses between tries to connect again.
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
+# How long the end of a session may take to tidy up.
+CLOSE_S = 2.0
 # How often one call is asked anew after lost connections.
 MOST_TRIES = 4
 # How long one look at an operation that is taken up again waits for its end.
@@ -231,7 +233,12 @@ class Core:
             stream.take(method, params)
 
     async def close(self) -> None:
-        """Ends everything; calls that are under way fail with ConnectionLost."""
+        """Ends everything; calls that are under way fail with ConnectionLost. Files that were sent and nobody uses are
+        deleted first, where the daemon is there to hear it."""
+        if not self._closed and self._connection is not None and self._connection.ended is None:
+            unused = [stage for stage, users in self.uploads.items() if users == 0]
+            calls = [self.call("stage.delete", {"stage": stage}, timeout=CLOSE_S) for stage in unused]
+            await asyncio.gather(*(self.quietly(call) for call in calls))
         self._closed = True
         tasks: List[asyncio.Task[Any]] = list(self.tasks)
         if self._connecting is not None:

@@ -11,7 +11,7 @@ from typing import List, Optional, Union
 
 from ._fields import Fields, Json, number, to_base64
 from ._part import Deadline, Part, with_some
-from .errors import FlashError, InvalidParams, InvalidRange, NotFound, OcdmuxError, ProtocolError, in_area
+from .errors import FlashError, InvalidParams, InvalidRange, OcdmuxError, ProtocolError, in_area
 from .memory import fetch_into, read_range
 from .stages import FilePath
 from .types import Difference, FlashBank, FlashSector, Programmed, ProgressFn, Verification
@@ -151,29 +151,23 @@ class Flash(Part):
         cancelled stops it between two pieces.
         """
         deadline = Deadline(timeout)
+
+        async def work(stage: str, head: bytes) -> Programmed:
+            params = with_some(
+                {"stage": stage, "erase": erase, "verify": verify}, format=format or _format_of(path, head),
+                address=None if address is None else number(address), mode=mode, unlock=unlock or None,
+                prepare=prepare, reset=reset,
+            )
+            result = await self._fields("flash.write_image", params, timeout=deadline.left, progress=progress)
+            return Programmed(
+                result.text("format"), result.integer("segments"), result.integer("bytes_written"),
+                result.integer("bytes_unchanged"), result.integer("sectors_erased"), result.flag("verified"),
+                result.integer("repaired_bytes"), result.maybe_integer("entry"), result.integer("duration_ms"),
+                result.text("operation"),
+            )
+
         try:
-            for again in (True, False):
-                async with self._session.stages._use(path, deadline, progress) as (stage, head):
-                    params = with_some(
-                        {"stage": stage, "erase": erase, "verify": verify}, format=format or _format_of(path, head),
-                        address=None if address is None else number(address), mode=mode, unlock=unlock or None,
-                        prepare=prepare, reset=reset,
-                    )
-                    try:
-                        result = await self._fields("flash.write_image", params, timeout=deadline.left,
-                                                    progress=progress)
-                    except NotFound as error:
-                        # Somebody of the same identity deleted the stage in between; nothing was done yet.
-                        if not again or error.data.get("parameter") != "stage":
-                            raise
-                        continue
-                    return Programmed(
-                        result.text("format"), result.integer("segments"), result.integer("bytes_written"),
-                        result.integer("bytes_unchanged"), result.integer("sectors_erased"), result.flag("verified"),
-                        result.integer("repaired_bytes"), result.maybe_integer("entry"), result.integer("duration_ms"),
-                        result.text("operation"),
-                    )
-            raise AssertionError("not reached")
+            return await self._session.stages._with_file(path, deadline, progress, work)
         except OcdmuxError as error:
             raise in_area(error, self.area) from error.__cause__
 
@@ -237,23 +231,24 @@ class Flash(Part):
     ) -> Verification:
         """The same, and which bytes differ."""
         deadline = Deadline(timeout)
+
+        async def work(stage: str, _head: bytes) -> Verification:
+            params = with_some(
+                {"bank": number(bank), "offset": number(offset), "stage": stage, "consistent": consistent},
+                format=format,
+            )
+            result = await self._fields("flash.verify", params, timeout=deadline.left, progress=progress)
+            self._check_calm(result, consistent, "flash.verify")
+            differences = [
+                Difference(each.integer("offset"), each.integer("address"), each.integer("expected"),
+                           each.integer("found"))
+                for each in result.objects("differences")
+            ]
+            count = result.integer("difference_count")
+            return Verification(result.flag("match"), result.integer("size"), differences, count)
+
         try:
-            async with self._session.stages._use(path, deadline, progress) as (stage, _):
-                params = with_some(
-                    {"bank": number(bank), "offset": number(offset), "stage": stage, "consistent": consistent},
-                    format=format,
-                )
-                result = await self._fields("flash.verify", params, timeout=deadline.left, progress=progress)
-                self._check_calm(result, consistent, "flash.verify")
-                return Verification(
-                    result.flag("match"), result.integer("size"),
-                    [
-                        Difference(each.integer("offset"), each.integer("address"), each.integer("expected"),
-                                   each.integer("found"))
-                        for each in result.objects("differences")
-                    ],
-                    result.integer("difference_count"),
-                )
+            return await self._session.stages._with_file(path, deadline, progress, work)
         except OcdmuxError as error:
             raise in_area(error, self.area) from error.__cause__
 

@@ -290,15 +290,18 @@ class Memory(Part):
         """Loads a build that runs from RAM: `format` is auto (default), bin, ihex, srec, elf or uf2; bin needs an
         `address`. `prepare` is none, halt, reset_halt or reset_init. Raises TargetError; ImageInvalid."""
         deadline = Deadline(timeout)
+
+        async def work(stage: str, _head: bytes) -> Loaded:
+            params = with_some({"stage": stage, "verify": verify}, format=format, prepare=prepare,
+                               address=None if address is None else number(address))
+            result = await self._fields("memory.load_image", params, timeout=deadline.left, progress=progress)
+            return Loaded(
+                result.text("format"), result.integer("segments"), result.integer("bytes_written"),
+                result.flag("verified"), result.maybe_integer("entry"), result.integer("duration_ms"),
+            )
+
         try:
-            async with self._session.stages._use(path, deadline, progress) as (stage, _):
-                params = with_some({"stage": stage, "verify": verify}, format=format, prepare=prepare,
-                                   address=None if address is None else number(address))
-                result = await self._fields("memory.load_image", params, timeout=deadline.left, progress=progress)
-                return Loaded(
-                    result.text("format"), result.integer("segments"), result.integer("bytes_written"),
-                    result.flag("verified"), result.maybe_integer("entry"), result.integer("duration_ms"),
-                )
+            return await self._session.stages._with_file(path, deadline, progress, work)
         except OcdmuxError as error:
             raise in_area(error, self.area) from error.__cause__
 
@@ -314,13 +317,16 @@ async def fetch_into(
         async with stages._file_to_fill(path) as file:
             fields = await part._fields(method, params, timeout=deadline.left, progress=progress)
             stage, length = fields.text("stage"), fields.integer("size")
+            gone = part._core.quietly(part._core.call("stage.delete", {"stage": stage}, timeout=5.0))
             try:
                 if size is not None and length != size:
                     raise ProtocolError(f"{method}: {length} bytes were read, {size} were asked for")
                 part._check_calm(fields, consistent, method)
                 await stages._fetch(stage, length, fields.text("sha256"), file, path, deadline, progress)
-            finally:
-                part._core.spawn(part._core.quietly(part._core.call("stage.delete", {"stage": stage}, timeout=5.0)))
+            except BaseException:
+                part._core.spawn(gone)
+                raise
+            await gone
     except OcdmuxError as error:
         raise in_area(error, part.area) from error.__cause__
 

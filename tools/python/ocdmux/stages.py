@@ -9,7 +9,7 @@ import hashlib
 import os
 import secrets
 import stat
-from typing import IO, AsyncIterator, Callable, List, NamedTuple, Optional, Tuple, TypeVar, Union
+from typing import IO, AsyncIterator, Awaitable, Callable, List, NamedTuple, Optional, Tuple, TypeVar, Union
 
 from ._fields import Fields, to_base64
 from ._part import Deadline, Part
@@ -92,26 +92,35 @@ class Stages(Part):
                      progress: Optional[ProgressFn] = None) -> str:
         """Sends a file and returns the id of its stage, checked by SHA-256. What the daemon has of it already is not
         sent again. Raises LocalFileError, LimitExceeded, StageError."""
-        async with self._use(path, Deadline(timeout), progress) as (stage, _):
-            self._core.uploads.pop(stage, None)  # the caller's from here on
-            return stage
+        stage, _, _ = await self._upload(path, Deadline(timeout), progress)
+        self._core.uploads.pop(stage, None)  # the caller's from here on
+        return stage
 
-    @contextlib.asynccontextmanager
-    async def _use(self, path: FilePath, deadline: Deadline,
-                  progress: Optional[ProgressFn]) -> AsyncIterator[Tuple[str, bytes]]:
-        """The id of a file's stage, and the first bytes of the file. It stays, for the next time, until it expires or
-        the daemon has no room."""
-        stage, head = await self._upload(path, deadline, progress)
+    async def _with_file(
+        self, path: FilePath, deadline: Deadline, progress: Optional[ProgressFn],
+        work: Callable[[str, bytes], Awaitable[Found]],
+    ) -> Found:
+        """What `work` makes of a file's stage, given its id and the first bytes of the file. The stage stays for the
+        next time, until the session that sent it ends, or the daemon has no room."""
         uploads = self._core.uploads
-        uploads[stage] = uploads.pop(stage, 0) + 1
-        try:
-            yield stage, head
-        finally:
-            if stage in uploads:
-                uploads[stage] -= 1
+        for again in (True, False):
+            stage, head, sent = await self._upload(path, deadline, progress)
+            if sent or stage in uploads:
+                uploads[stage] = uploads.pop(stage, 0) + 1
+            try:
+                return await work(stage, head)
+            except NotFound as error:
+                # Another session of this identity has just deleted it; nothing was done yet.
+                if not again or error.data.get("parameter") != "stage":
+                    raise
+            finally:
+                if stage in uploads:
+                    uploads[stage] -= 1
+        raise AssertionError("not reached")
 
     async def _upload(self, path: FilePath, deadline: Deadline,
-                      progress: Optional[ProgressFn]) -> Tuple[str, bytes]:
+                      progress: Optional[ProgressFn]) -> Tuple[str, bytes, bool]:
+        """The stage, the first bytes of the file, and whether any of it had to be sent."""
         local = await in_thread(path, lambda: _open_to_send(path))
         try:
             if local.size == 0:
@@ -119,7 +128,7 @@ class Stages(Part):
             for _ in range(3):
                 stage, offset = await self._create(local, deadline)
                 if await self._send(local, stage, offset, deadline, progress):
-                    return stage, local.head
+                    return stage, local.head, offset < local.size
             raise StageError(f"{os.fspath(path)}: its stage was lost again and again")
         finally:
             local.file.close()
