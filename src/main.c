@@ -12,7 +12,11 @@
 #include "methods/handlers_gen.h"
 #include "methods/write.h"
 #include "net/loop.h"
+#include "net/service.h"
 #include "server/config.h"
+#include "server/config_metrics.h"
+#include "server/config_reload.h"
+#include "server/config_sockets.h"
 #include "server/server.h"
 
 #define EXIT_USAGE 2
@@ -43,6 +47,7 @@ static const char help_text[] =
     "  --state-dir DIRECTORY   what must survive a crash: flash contents while a sector is erased\n"
     "                          [$STATE_DIRECTORY, $XDG_STATE_HOME/ocdmux, ~/.local/state/ocdmux]\n"
     "  --audit FILE            who changed what, as lines of JSON [none]\n"
+    "  --metrics HOST:PORT     /metrics for Prometheus, /healthz and /readyz over HTTP [none]\n"
     "  --stage-dir DIRECTORY   on OpenOCD's host, for its temporary files [/dev/shm, else /tmp]\n"
     "  --share-dir DIRECTORY   here and, if it is the same, on OpenOCD's host: for files that need not go\n"
     "                          over the link;\n"
@@ -72,6 +77,7 @@ enum option_code {
     OPTION_STAGE_ROOT,
     OPTION_STATE_DIR,
     OPTION_AUDIT,
+    OPTION_METRICS,
     OPTION_STAGE_DIR,
     OPTION_SHARE_DIR,
     OPTION_SHARE_GROUP,
@@ -92,6 +98,7 @@ static const struct option long_options[] = {
     {"image-root", required_argument, NULL, OPTION_IMAGE_ROOT},
     {"state-dir", required_argument, NULL, OPTION_STATE_DIR},
     {"audit", required_argument, NULL, OPTION_AUDIT},
+    {"metrics", required_argument, NULL, OPTION_METRICS},
     {"stage-root", required_argument, NULL, OPTION_STAGE_ROOT},
     {"stage-dir", required_argument, NULL, OPTION_STAGE_DIR},
     {"share-dir", required_argument, NULL, OPTION_SHARE_DIR},
@@ -118,6 +125,7 @@ struct flags {
     const char *stage_root;
     const char *state_dir;
     const char *audit;
+    const char *metrics;
     const char *stage_dir;
     const char *share_dir;
     const char *share_group;
@@ -173,6 +181,9 @@ static int read_flags(int argc, char **argv, struct flags *flags)
             break;
         case OPTION_AUDIT:
             flags->audit = optarg;
+            break;
+        case OPTION_METRICS:
+            flags->metrics = optarg;
             break;
         case OPTION_STAGE_DIR:
             flags->stage_dir = optarg;
@@ -255,6 +266,22 @@ static bool apply_image_roots(struct config *config, const struct flags *flags, 
     return true;
 }
 
+/* What a service manager listens on for the daemon. */
+static bool apply_sockets(struct config *config, struct err *err)
+{
+    struct net_address sockets[SERVICE_MAX_SOCKETS];
+    size_t count = 0;
+    if (!service_take_sockets(sockets, &count, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!config_take_socket(config, &sockets[i], err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool apply_flags(struct config *config, const struct flags *flags, struct err *err)
 {
     if (!apply_boards(config, flags, err)) {
@@ -282,6 +309,10 @@ static bool apply_flags(struct config *config, const struct flags *flags, struct
     if (!apply_image_roots(config, flags, err)) {
         return false;
     }
+    if (flags->metrics != NULL && !config_metrics_set(config, flags->metrics, err)) {
+        err_prefix(err, "--metrics");
+        return false;
+    }
     replace(&config->dump_root, flags->dump_root);
     replace(&config->stage_root, flags->stage_root);
     replace(&config->share_dir, flags->share_dir);
@@ -289,7 +320,7 @@ static bool apply_flags(struct config *config, const struct flags *flags, struct
     replace(&config->state_dir, flags->state_dir);
     replace(&config->audit_path, flags->audit);
     config->insecure = config->insecure || flags->insecure;
-    return config_complete(config, err);
+    return apply_sockets(config, err) && config_complete(config, err);
 }
 
 /* Every client is a descriptor: take as many as the system allows. */
@@ -308,6 +339,8 @@ static void raise_descriptor_limit(void)
 struct daemon {
     struct loop *loop;
     struct server *server;
+    struct config *config;
+    struct config_reload reload;
 };
 
 static void on_stopped(void *context)
@@ -320,6 +353,7 @@ static void on_stop(void *context)
 {
     const struct daemon *daemon = context;
     log_info("stopping");
+    service_stopping();
     server_stop(daemon->server, on_stopped, context);
 }
 
@@ -327,17 +361,30 @@ static void on_reload(void *context)
 {
     const struct daemon *daemon = context;
     if (daemon->server != NULL) {
+        service_reloading();
+        config_reload(daemon->config, &daemon->reload);
         server_reload(daemon->server);
+        service_ready();
     }
 }
 
-static int serve(const struct config *config)
+static void on_identities_changed(void *context, const struct config_identities *old)
+{
+    const struct daemon *daemon = context;
+    server_identities_changed(daemon->server, old);
+}
+
+static int serve(struct config *config, const struct flags *flags)
 {
     struct err err;
-    struct daemon daemon = {.loop = loop_new()};
+    struct daemon daemon = {.loop = loop_new(), .config = config};
     int status = EXIT_SUCCESS;
 
     err_reset(&err);
+    daemon.reload = (struct config_reload){.keep_log_level = flags->log_level != NULL,
+                                           .keep_anonymous_role = flags->anonymous_role != NULL,
+                                           .identities_changed = on_identities_changed,
+                                           .context = &daemon};
     /* Before anybody can know that it listens: from then on a signal stops it in good order. */
     struct loop_signal *terminate = loop_signal_new(daemon.loop, SIGTERM, on_stop, &daemon);
     struct loop_signal *hangup = loop_signal_new(daemon.loop, SIGHUP, on_reload, &daemon);
@@ -346,9 +393,12 @@ static int serve(const struct config *config)
         fprintf(stderr, "ocdmuxd: %s\n", err.message);
         status = EXIT_FAILURE;
     } else {
+        struct service *service = service_new(daemon.loop);
         daemon.server->write_board = write_board_status;
+        service_ready();
         loop_run(daemon.loop);
         server_free(daemon.server);
+        service_free(service);
     }
     loop_signal_free(terminate);
     loop_signal_free(interrupt);
@@ -378,7 +428,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like any other */
     raise_descriptor_limit();
-    status = serve(&config);
+    status = serve(&config, &flags);
     config_fini(&config);
     return status;
 }

@@ -32,6 +32,8 @@ enum err_kind {
     ERR_UNSUPPORTED,
 };
 
+#define ERR_KIND_COUNT 26u
+
 /* The word that goes into error.data.kind: "target_error"; "none" for ERR_NONE. */
 const char *err_kind_name(enum err_kind kind);
 

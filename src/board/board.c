@@ -285,6 +285,7 @@ void board_submit(struct board *board, struct sched_queue *queue, struct op *tak
     op->owner = owner;
     op->owner_context = owner_context;
     op->state = OP_QUEUED;
+    op->submitted_us = now;
     op->timer = loop_timer_new(board->loop, ends_on_timer, op);
     op->deadline_us = timeout_ms > 0 ? now + timeout_ms * 1000 : 0;
     op->unavailable_us = board_is_up(board) ? 0 : now + board->unavailable_ms * 1000ull;

@@ -13,6 +13,7 @@
 #ifndef OCDMUX_BOARD_BOARD_H
 #define OCDMUX_BOARD_BOARD_H
 
+#include "base/histogram.h"
 #include "base/private_dir.h"
 #include "board/lease.h"
 #include "board/repairs.h"
@@ -67,6 +68,7 @@ struct board_counters {
     uint64_t ended;        /* operations */
     uint64_t joined;       /* commands that travelled in another's envelope */
     uint64_t shared_reads; /* answered by another operation's command */
+    struct histogram wait; /* of clients' operations, until the first command is on the link */
 };
 
 /* `options` is copied. */

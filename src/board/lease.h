@@ -83,6 +83,8 @@ enum lease_event {
     LEASE_EVENT_BROKEN,
 };
 
+#define LEASE_EVENT_COUNT (LEASE_EVENT_BROKEN + 1u)
+
 /* "queued", "left", "granted" ...: the protocol's word. */
 const char *lease_event_name(enum lease_event event);
 

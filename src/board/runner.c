@@ -189,6 +189,15 @@ static void fail_all(struct board *board, const struct err *err)
     }
 }
 
+/* How long a client waited for its turn. */
+static void note_wait(struct op *op, uint64_t now_us)
+{
+    if (op->connection != NULL && op->submitted_us != 0) {
+        histogram_add(&op->board->counters.wait, now_us - op->submitted_us);
+    }
+    op->submitted_us = 0;
+}
+
 /* Counts what was sent, and forgets the scripts. */
 static void note_sent(struct board *board)
 {
@@ -205,6 +214,7 @@ static void note_sent(struct board *board)
     list_for_each (node, &flight->ops) {
         struct op *op = list_entry(node, struct op, flight_node);
         board->must_relearn = board->must_relearn || op->class->relearn;
+        note_wait(op, flight->sent_us);
     }
     board->counters.joined += flight->count - 1;
     board->counters.shared_reads += riders - flight->count;

@@ -156,6 +156,63 @@ bool net_address_parse_host_port(struct net_address *ret_address, const char *te
     return parse(ret_address, text, false, err);
 }
 
+bool net_address_of_socket(struct net_address *ret_address, int fd)
+{
+    struct net_address address;
+    char text[SOCKET_TEXT_SIZE];
+    memset(&address, 0, sizeof address);
+    address.length = sizeof address.storage;
+    address.passed_fd = fd;
+    if (getsockname(fd, (struct sockaddr *)&address.storage, &address.length) != 0) {
+        return false;
+    }
+    const struct sockaddr_un *unix_address = (const struct sockaddr_un *)&address.storage;
+    switch (address.storage.ss_family) {
+    case AF_INET:
+    case AF_INET6:
+        socket_address_text(&address.storage, address.length, text);
+        snprintf(address.text, sizeof address.text, "tcp:%s", text);
+        break;
+    case AF_UNIX:
+        /* Without a path it is a name of the kernel's, or none at all. */
+        if (address.length <= offsetof(struct sockaddr_un, sun_path) || unix_address->sun_path[0] == '\0') {
+            return false;
+        }
+        snprintf(address.text, sizeof address.text, "unix:%.*s", (int)sizeof unix_address->sun_path,
+                 unix_address->sun_path);
+        break;
+    default:
+        return false;
+    }
+    *ret_address = address;
+    return true;
+}
+
+static bool is_same_ipv6(const struct sockaddr_in6 *one, const struct sockaddr_in6 *other)
+{
+    return one->sin6_port == other->sin6_port &&
+           memcmp(&one->sin6_addr, &other->sin6_addr, sizeof one->sin6_addr) == 0;
+}
+
+bool net_address_is_same(const struct net_address *one, const struct net_address *other)
+{
+    if (one->storage.ss_family != other->storage.ss_family) {
+        return false;
+    }
+    if (one->storage.ss_family == AF_UNIX) {
+        const struct sockaddr_un *left = (const struct sockaddr_un *)&one->storage;
+        const struct sockaddr_un *right = (const struct sockaddr_un *)&other->storage;
+        return strncmp(left->sun_path, right->sun_path, sizeof left->sun_path) == 0;
+    }
+    if (one->storage.ss_family == AF_INET6) {
+        return is_same_ipv6((const struct sockaddr_in6 *)&one->storage,
+                            (const struct sockaddr_in6 *)&other->storage);
+    }
+    const struct sockaddr_in *left = (const struct sockaddr_in *)&one->storage;
+    const struct sockaddr_in *right = (const struct sockaddr_in *)&other->storage;
+    return left->sin_port == right->sin_port && left->sin_addr.s_addr == right->sin_addr.s_addr;
+}
+
 bool net_address_is_local(const struct net_address *address)
 {
     const struct sockaddr_storage *storage = &address->storage;

@@ -15,6 +15,7 @@ struct net_address {
     struct sockaddr_storage storage;
     socklen_t length;
     bool tls;       /* "tls:", a TCP address whose connections speak TLS */
+    int passed_fd;  /* a socket of that address that listens already; 0: there is none */
     char text[256]; /* as given */
 };
 
@@ -25,6 +26,11 @@ bool net_address_parse(struct net_address *ret_address, const char *text, struct
 /* "HOST:PORT" without a scheme, as `--openocd` takes it; "tcp:HOST:PORT" and "unix:PATH" are taken too. */
 bool net_address_parse_host_port(struct net_address *ret_address, const char *text, struct err *err)
     __attribute__((warn_unused_result));
+/* Where the socket `fd` is bound, with `passed_fd` set. False where that is neither TCP nor a Unix socket's
+ * path. */
+bool net_address_of_socket(struct net_address *ret_address, int fd) __attribute__((warn_unused_result));
+/* Whether both mean the same place, with TLS or without. */
+bool net_address_is_same(const struct net_address *one, const struct net_address *other);
 /* 0 to 65535; 1 for a Unix socket, which has none. */
 unsigned net_address_port(const struct net_address *address);
 /* The same host with another port, from 1 to 65535. False for a Unix socket, which has no host. */

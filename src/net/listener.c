@@ -124,17 +124,9 @@ static bool open_unix(struct net_listener *listener, const struct net_address *a
     return true;
 }
 
-static bool open_tcp(struct net_listener *listener, const struct net_address *address, struct err *err)
+/* Where it is bound, and whether TLS is spoken there. */
+static bool note_tcp(struct net_listener *listener, const struct net_address *address, struct err *err)
 {
-    int on = 1;
-    setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (address->storage.ss_family == AF_INET6) {
-        /* "[::]" means IPv6 alone, so that "0.0.0.0" can be listened on beside it. */
-        setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    }
-    if (bind(listener->fd, (const struct sockaddr *)&address->storage, address->length) != 0) {
-        return fail(address, "bind", errno, err);
-    }
     struct sockaddr_storage bound;
     socklen_t length = sizeof bound;
     if (getsockname(listener->fd, (struct sockaddr *)&bound, &length) != 0) {
@@ -146,9 +138,37 @@ static bool open_tcp(struct net_listener *listener, const struct net_address *ad
     return true;
 }
 
+static bool open_tcp(struct net_listener *listener, const struct net_address *address, struct err *err)
+{
+    int on = 1;
+    setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (address->storage.ss_family == AF_INET6) {
+        /* "[::]" means IPv6 alone, so that "0.0.0.0" can be listened on beside it. */
+        setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    }
+    if (bind(listener->fd, (const struct sockaddr *)&address->storage, address->length) != 0) {
+        return fail(address, "bind", errno, err);
+    }
+    return note_tcp(listener, address, err);
+}
+
+/* Its file belongs to whoever passed it. */
+static bool take_passed(struct net_listener *listener, const struct net_address *address, struct err *err)
+{
+    listener->fd = address->passed_fd;
+    if (address->storage.ss_family != AF_UNIX) {
+        return note_tcp(listener, address, err);
+    }
+    snprintf(listener->text, sizeof listener->text, "unix:%s", unix_path(address));
+    return true;
+}
+
 static bool open_socket(struct net_listener *listener, const struct net_address *address, struct err *err)
 {
     bool is_unix = address->storage.ss_family == AF_UNIX;
+    if (address->passed_fd != 0) {
+        return take_passed(listener, address, err);
+    }
     listener->fd = socket_open(address->storage.ss_family);
     if (listener->fd < 0) {
         return fail(address, "socket", errno, err);

@@ -14,7 +14,8 @@ struct net_listener;
 /*
  * `accepted` gets a connected, non-blocking, close-on-exec socket and owns it. A Unix socket's path is made
  * with mode 0660 less the umask; a stale socket file that nobody answers on is replaced, any other file is an
- * error. Fails with internal_error, naming the address and the system's reason.
+ * error. Where the address has a socket that was passed, that one is taken over. Fails with internal_error,
+ * naming the address and the system's reason.
  */
 bool net_listener_new(struct net_listener **ret_listener, struct loop *loop,
                       const struct net_address *address, void (*accepted)(void *context, int fd),

@@ -377,7 +377,9 @@ static void on_reply(void *context, const char *nonce, const struct ocd_reply *r
         return;
     }
     link->nonce[0] = '\0';
-    link->counters.busy_us += clock_now_us() - link->sent_us;
+    uint64_t used_us = clock_now_us() - link->sent_us;
+    link->counters.busy_us += used_us;
+    histogram_add(&link->counters.latency, used_us);
     switch (link->state) {
     case OCD_LINK_HANDSHAKE:
         handshake_reply(link, reply);

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/histogram.h"
 #include "base/private_dir.h"
 #include "net/address.h"
 #include "net/loop.h"
@@ -58,6 +59,7 @@ struct ocd_link_counters {
     uint64_t strays; /* frames that answered nothing of ours */
     uint64_t late;   /* replies to abandoned commands */
     uint64_t busy_us;
+    struct histogram latency; /* of each envelope that was answered */
 };
 
 struct ocd_link;

@@ -162,6 +162,7 @@ struct op {
     uint64_t unavailable_us; /* while the link is down: when waiting for it ends; else 0 */
     uint64_t ready_us;       /* OP_WAIT: not before; else 0 */
     uint64_t started_us;     /* the first command; 0 before */
+    uint64_t submitted_us;   /* 0 once it is known how long it waited */
     uint64_t begun_change;   /* the board's change count at the first command */
     uint64_t last_change;    /* the same, at the last reply */
     bool answered;           /* a command of it was */

@@ -47,6 +47,11 @@ void audit_reopen(struct audit *audit)
     }
 }
 
+uint64_t audit_missing(const struct audit *audit)
+{
+    return audit != NULL ? audit->file.missing_ever : 0;
+}
+
 static void begin_line(struct strbuf *line, struct json_writer *json, const char *event)
 {
     char now[CLOCK_TEXT_SIZE];

@@ -48,6 +48,8 @@ bool audit_new(struct audit **ret_audit, const char *path, bool required, struct
 void audit_free(struct audit *audit);
 /* Opens the path anew, for those who rotate files; the old file stays in use where that fails. */
 void audit_reopen(struct audit *audit);
+/* Lines that could not be written, since the start; 0 where `audit` is NULL. */
+uint64_t audit_missing(const struct audit *audit);
 
 /* All of the following do nothing where `audit` is NULL. What cannot be written is logged once until writing
  * works again, and then how many lines are missing is written before the next one. */

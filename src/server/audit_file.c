@@ -99,6 +99,7 @@ bool audit_file_append(struct audit_file *file, const struct strbuf *line, struc
     int reason = write_whole(file, &text);
     strbuf_fini(&text);
     if (reason != 0) {
+        file->missing_ever++;
         if (file->missing++ == 0) {
             log_error("audit file %s: %s: what happens is not written down", file->path, strerror(reason));
         }

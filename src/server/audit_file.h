@@ -14,6 +14,7 @@ struct audit_file {
     int fd;
     bool torn;        /* it ends in a part of a line that could not be taken back */
     uint64_t missing; /* lines that could not be written since the last one that was */
+    uint64_t missing_ever;
 };
 
 /* Made with mode 0600 where it is missing. internal_error with the path and the system's words. */

@@ -39,6 +39,7 @@ struct client {
     unsigned wrong_tokens;          /* so far */
     bool asked;                     /* for something else than server.hello: its identity stays */
     bool has_token;                 /* its identity is that of one */
+    bool barred;                    /* the configuration that was read anew has no such entry */
     struct request *login;          /* a server.hello whose refusal waits; nothing is read meanwhile */
     struct loop_timer *login_timer; /* while it may do nothing */
     struct share *share;            /* NULL before it ran something */

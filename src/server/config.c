@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "rpc/json.h"
 #include "server/config_members.h"
+#include "server/config_metrics.h"
 
 #define DEFAULT_LISTENER "tcp:127.0.0.1:6670"
 #define DEFAULT_LINK_LIMIT_MS 60000u
@@ -56,6 +57,13 @@ void config_fini(struct config *config)
     for (size_t i = 0; i < config->image_root_count; i++) {
         free(config->image_roots[i]);
     }
+    free(config->file_path);
+    free(config->file_text);
+    free(config->last_text);
+    for (size_t i = 0; i < config->retired_count; i++) {
+        config_identities_fini(&config->retired[i]);
+    }
+    free(config->retired);
     free(config->dump_root);
     free(config->share_dir);
     free(config->share_group);
@@ -483,7 +491,7 @@ static bool take_root(struct config *config, struct json_span root, const char *
                                           "stage_group",    "share_dir", "share_group", "state_dir",
                                           "image_roots",    "insecure",  "log_level",   "limits",
                                           "anonymous_role", "audit",     "tokens",      "users",
-                                          "certificates",   "tls",       NULL};
+                                          "certificates",   "tls",       "metrics",     NULL};
     return config_check_members(root, members, path, "", err) && take_boards(config, root, path, err) &&
            take_listeners(config, root, path, err) && take_limits(config, root, path, err) &&
            config_take_bool(root, "insecure", &config->insecure, path, "", err) &&
@@ -495,7 +503,7 @@ static bool take_root(struct config *config, struct json_span root, const char *
            replace_text(root, "share_group", &config->share_group, path, err) &&
            replace_text(root, "state_dir", &config->state_dir, path, err) &&
            take_image_roots(config, root, path, err) && take_audit(config, root, path, err) &&
-           config_identities_take(config, root, path, err);
+           config_metrics_take(config, root, path, err) && config_identities_take(config, root, path, err);
 }
 
 /* "//" to the end of the line and slash-star comments, outside strings, become spaces: positions stay what
@@ -578,8 +586,13 @@ bool config_read_file(struct config *config, const char *path, struct err *err)
     if (ok && config->board_count == 0) {
         ok = config_bad(err, path, "", "boards", "must be an array of at least one board");
     }
-    free(text);
-    return ok;
+    if (!ok) {
+        free(text);
+        return false;
+    }
+    config->file_path = xstrdup(path);
+    config->file_text = text;
+    return true;
 }
 
 static bool add_default_listeners(struct config *config, struct err *err)
@@ -638,6 +651,6 @@ bool config_complete(struct config *config, struct err *err)
     }
     return config_identities_complete(config, err) && check_directories(config, err) &&
            check_share(config, err) && check_state(config, err) && check_audit(config, err) &&
-           check_group("stage_group", config->stage_group, err) &&
+           config_metrics_complete(config, err) && check_group("stage_group", config->stage_group, err) &&
            check_group("share_group", config->share_group, err);
 }

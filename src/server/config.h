@@ -67,6 +67,12 @@ struct config_limits {
 };
 
 struct config {
+    char *file_path; /* that it was read from; NULL: none */
+    char *file_text; /* its text at the start, without comments */
+    char *last_text; /* the same, when identities were last taken from it; NULL: at the start */
+    struct config_identities
+        *retired; /* that the present ones have replaced: somebody may still look at them */
+    size_t retired_count;
     struct config_board boards[CONFIG_MAX_BOARDS];
     size_t board_count;
     struct net_address listeners[CONFIG_MAX_LISTENERS];
@@ -83,6 +89,8 @@ struct config {
                             that finds none */
     char *audit_path;    /* the audit file; NULL: none */
     bool audit_required; /* what cannot be written there is not done */
+    struct net_address metrics; /* where machines look at metrics and health */
+    bool metrics_given;
     struct config_identities identities;
     enum rpc_role anonymous_role; /* of clients that nothing is known of; by default user, or none where
                                      identities are configured */

@@ -86,10 +86,13 @@ static void write_error(struct strbuf *out, struct json_span id, const struct er
     json_close_object(&json);
 }
 
-static void refuse(struct client *client, struct batch *batch, struct json_span id, const struct err *err)
+/* `method` NULL: nobody knows which. */
+static void refuse(struct client *client, struct batch *batch, struct json_span id,
+                   const struct rpc_method *method, const struct err *err)
 {
     struct strbuf reply = STRBUF_INIT;
     client->server->counters.errors++;
+    metrics_count_request(&client->server->metrics, method, err->kind);
     write_error(&reply, id, err);
     send_reply(client, batch, &reply);
 }
@@ -127,6 +130,7 @@ static void finish(struct request *request)
     struct client *client = request->client;
     struct batch *batch = request->batch;
 
+    metrics_count_request(&request->server->metrics, request->method, request->outcome);
     list_remove(&request->node);
     if (client->login == request) {
         client->login = NULL;
@@ -149,6 +153,7 @@ static void finish(struct request *request)
 static void replace_by_error(struct request *request, const struct err *err)
 {
     request->server->counters.errors++;
+    request->outcome = err->kind;
     strbuf_clear(&request->reply);
     write_error(&request->reply, (struct json_span){request->id, strlen(request->id)}, err);
 }
@@ -610,23 +615,23 @@ static void take_call(struct client *client, struct batch *batch, struct json_sp
     err_reset(&err);
     client->server->counters.requests++;
     if (!rpc_call_parse(span, &call, &err)) {
-        refuse(client, batch, call.id, &err);
+        refuse(client, batch, call.id, NULL, &err);
         return;
     }
     if (id_is_taken(client, call.id)) {
         /* Answered with id null, so that nobody takes it for the answer to the first request. */
         err_set(&err, ERR_INVALID_REQUEST, "id %.*s: a request with this id is still in flight",
                 (int)call.id.length, call.id.text);
-        refuse(client, batch, (struct json_span){"", 0}, &err);
+        refuse(client, batch, (struct json_span){"", 0}, call.method, &err);
         return;
     }
     if (!check_role(client, call.method, &err)) {
         note_refusal(client, call.method, &err);
-        refuse(client, batch, call.id, &err);
+        refuse(client, batch, call.id, call.method, &err);
         return;
     }
     if (!check_line_room(client, &call, &err)) {
-        refuse(client, batch, call.id, &err);
+        refuse(client, batch, call.id, call.method, &err);
         return;
     }
     client->asked = client->asked || call.method != &rpc_methods[RPC_METHOD_SERVER_HELLO];
@@ -656,7 +661,7 @@ static void take_batch(struct client *client, struct json_span span)
             err_add_text(&err, "limit", "max_batch");
             err_add_integer(&err, "maximum", MAX_BATCH);
         }
-        refuse(client, NULL, no_id, &err);
+        refuse(client, NULL, no_id, NULL, &err);
         return;
     }
     struct batch *batch = xcalloc(1, sizeof *batch);
@@ -682,7 +687,7 @@ void request_take_line(struct client *client, const char *line, size_t length)
             err_add_integer(&err, "offset", problem.offset);
         }
         client->server->counters.lines_refused++;
-        refuse(client, NULL, no_id, &err);
+        refuse(client, NULL, no_id, NULL, &err);
         return;
     }
     struct json_span span = json_span_of(line, length);
@@ -700,5 +705,5 @@ void request_line_too_long(struct client *client)
     err_set(&err, ERR_LINE_TOO_LONG, "a line longer than %llu bytes was skipped", (unsigned long long)limit);
     err_add_integer(&err, "maximum", limit);
     client->server->counters.lines_refused++;
-    refuse(client, NULL, (struct json_span){"", 0}, &err);
+    refuse(client, NULL, (struct json_span){"", 0}, NULL, &err);
 }

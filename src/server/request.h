@@ -49,7 +49,8 @@ struct request {
     struct list wait_node;         /* in operation.waiters or in server.target_waits */
     const char *wait_state;        /* target.wait */
 
-    struct strbuf reply; /* under construction */
+    struct strbuf reply;   /* under construction */
+    enum err_kind outcome; /* what it is counted as */
     struct json_writer json;
 };
 

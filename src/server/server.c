@@ -10,8 +10,10 @@
 #include "base/log.h"
 #include "board/board_lease.h"
 #include "server/client.h"
+#include "server/config_reload.h"
 #include "server/events.h"
 #include "server/gdb.h"
+#include "server/metrics_page.h"
 #include "server/request.h"
 #include "server/target_waits.h"
 #include "server/watch.h"
@@ -51,6 +53,7 @@ static void on_lease_changed(void *context, struct board *board, enum lease_even
                              const struct lease_holder *holder, const struct lease_waiter *waiter)
 {
     struct server *server = context;
+    server->metrics.lease_events[server_board_index(server, board)][event]++;
     audit_lease(server->audit, board, lease_event_name(event),
                 waiter != NULL ? &waiter->terms : &holder->terms);
     events_lease(server, board, event, holder, waiter);
@@ -213,6 +216,7 @@ void server_reload(struct server *server)
 {
     struct err err;
     audit_reopen(server->audit);
+    update_listeners(server); /* there may be another limit */
     if (server->tls == NULL) {
         log_info("no certificate is configured: none is reloaded");
         return;
@@ -222,6 +226,18 @@ void server_reload(struct server *server)
         log_info("the certificate and its key were reloaded");
     } else {
         log_error("%s: the old certificate and key stay", err.message);
+    }
+}
+
+/* Who is known by his user must get to the sockets; strangers may then come, and do nothing. */
+static void admit_users(struct server *server)
+{
+    const struct config *config = server->config;
+    if (config->identities.user_count == 0 || config->anonymous_role != RPC_ROLE_NONE) {
+        return;
+    }
+    for (size_t i = 0; i < server->listener_count; i++) {
+        net_listener_admit_all(server->listeners[i].net);
     }
 }
 
@@ -237,12 +253,9 @@ static bool open_listeners(struct server *server, struct err *err)
             return false;
         }
         server->listener_count++;
-        /* Who is known by his user must get to the socket; strangers may then come, and do nothing. */
-        if (config->identities.user_count > 0 && config->anonymous_role == RPC_ROLE_NONE) {
-            net_listener_admit_all(listener->net);
-        }
         log_info("listening on %s", net_listener_text(listener->net));
     }
+    admit_users(server);
     return true;
 }
 
@@ -286,6 +299,10 @@ bool server_new(struct server **ret_server, struct loop *loop, const struct conf
         server_free(server);
         return false;
     }
+    if (!metrics_page_open(server, err)) {
+        server_free(server);
+        return false;
+    }
     start_boards(server);
     if (!open_gdbs(server, err)) {
         server_free(server);
@@ -313,6 +330,35 @@ static void close_clients(struct server *server)
     while ((client = next_open_client(server)) != NULL) {
         client_close(client, "the daemon stops");
     }
+}
+
+/* Closing one may end others, so each look starts from the beginning. */
+static struct client *next_barred_client(struct server *server)
+{
+    list_for_each (node, &server->clients) {
+        struct client *client = list_entry(node, struct client, node);
+        if (client->barred && client->state != CLIENT_CLOSED) {
+            return client;
+        }
+    }
+    return NULL;
+}
+
+void server_identities_changed(struct server *server, const struct config_identities *old)
+{
+    struct client *client;
+    list_for_each (node, &server->clients) {
+        client = list_entry(node, struct client, node);
+        const struct config_grant *grant = config_reload_grant(server->config, old, client->grant);
+        client->barred = client->barred || grant == NULL;
+        client->grant = grant != NULL ? grant : &server->config->identities.anonymous;
+    }
+    while ((client = next_barred_client(server)) != NULL) {
+        log_info("client %s: the configuration has another entry for %s, or none", client->peer,
+                 client->identity);
+        client_close(client, "its entry in the configuration has changed");
+    }
+    admit_users(server);
 }
 
 static void close_listeners(struct server *server)
@@ -355,6 +401,7 @@ void server_stop(struct server *server, void (*stopped)(void *context), void *co
 
 void server_free(struct server *server)
 {
+    http_free(server->http);
     close_listeners(server);
     stop_gdbs(server);
     close_clients(server);

@@ -11,6 +11,8 @@
 #include "server/config.h"
 #include "server/event_feeds.h"
 #include "server/guard.h"
+#include "server/http.h"
+#include "server/metrics.h"
 #include "server/operations.h"
 #include "server/stage.h"
 
@@ -69,6 +71,8 @@ struct server {
     void (*write_board)(struct server *server, struct board *board, struct json_writer *json);
     struct stage_store stages;
     struct server_counters counters;
+    struct metrics metrics;
+    struct http *http;   /* of metrics and health; NULL: none is configured */
     size_t queued_bytes; /* of parameters that requests of all clients hold */
     uint64_t started_us;
     bool listeners_paused;
@@ -88,9 +92,12 @@ bool server_new(struct server **ret_server, struct loop *loop, const struct conf
  * has ended, after STOP_LIMIT_MS at the latest, or at once when called a second time.
  */
 void server_stop(struct server *server, void (*stopped)(void *context), void *context);
-/* Reads the certificate and its key anew, for connections to come, and opens the audit file anew; the old
- * ones stay where that fails. */
+/* Behind config_reload(): reads the certificate and its key anew, for connections to come, and opens the
+ * audit file anew; the old ones stay where that fails. */
 void server_reload(struct server *server);
+/* The configuration has other identities than the `old` ones: connections whose entry is the same go on, the
+ * others are closed. */
+void server_identities_changed(struct server *server, const struct config_identities *old);
 /* Closes everything at once. */
 void server_free(struct server *server);
 

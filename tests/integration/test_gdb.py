@@ -102,7 +102,7 @@ class Reader:
 
     def _run(self) -> None:
         try:
-            while not self._stop.wait(0.002):  # and let gdb have the processor
+            while not self._stop.is_set():
                 self.values += self._client.call("memory.read_u32", address=WORD)["values"]
         except BaseException as failure:  # noqa: BLE001
             self.failure.append(failure)

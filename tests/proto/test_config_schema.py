@@ -127,6 +127,7 @@ BAD = [
     '{}', '{"boards": []}', '{"boards": [{"name": "b"}]}', '{"boards": [{"name": "a b", "openocd": "127.0.0.1:1"}]}',
     f'{{{BOARD}, "surprise": 1}}', f'{{{BOARD}, "limits": {{"max_clients": 0}}}}', f'{{{BOARD}, "log_level": "loud"}}',
     f'{{{BOARD}, "listen": ["http:80"]}}', f'{{{BOARD}, "state_dir": "here"}}', f'{{{BOARD}, "share_dir": "here"}}',
+    f'{{{BOARD}, "metrics": {{"listen": "unix:/m"}}}}', f'{{{BOARD}, "metrics": {{}}}}',
     f'{{{BOARD}, "users": [{{"user": "root", "group": "root"}}]}}',
     f'{{{BOARD}, "tokens": [{{"identity": "x", "hash": "y"}}]}}',
     f'{{{BOARD}, "tls": {{"key": "k"}}}}', f'{{{BOARD}, "anonymous_role": "king"}}',
