@@ -23,6 +23,7 @@
 
 static const char help_text[] =
     "Usage: ocdmuxd --openocd HOST:PORT [OPTION...]\n"
+    "       ocdmuxd --spawn COMMAND [OPTION...]\n"
     "       ocdmuxd --config FILE [OPTION...]\n"
     "\n"
     "Shares one OpenOCD among many clients: serves line-based JSON-RPC 2.0 and runs the requests, one "
@@ -30,7 +31,14 @@ static const char help_text[] =
     "time, on OpenOCD's TCL-RPC port. Needs OpenOCD 0.12 or later.\n"
     "\n"
     "  --openocd HOST:PORT     where OpenOCD's TCL-RPC port is (OpenOCD's own default is 6666)\n"
-    "  --board NAME            what the board of --openocd is called [board]\n"
+    "  --spawn COMMAND         starts OpenOCD, a program with its words as for a shell ('openocd -f "
+    "board.cfg'),\n"
+    "                          connects to the port that it says, starts it again when it dies or hangs, and "
+    "ends\n"
+    "                          it with the daemon; --openocd, if it is given, says where it listens\n"
+    "  --before-start COMMAND  what a shell runs before each start of it: a USB reset, a power switch "
+    "[none]\n"
+    "  --board NAME            what the board of --openocd or --spawn is called [board]\n"
     "  --config FILE           several boards, and everything else, from a JSON file (comments allowed)\n"
     "  --listen URL            tcp:HOST:PORT, tls:HOST:PORT (see tls in the file) or unix:PATH; may be "
     "given\n"
@@ -68,6 +76,8 @@ static const char help_text[] =
 
 enum option_code {
     OPTION_OPENOCD = 256,
+    OPTION_SPAWN,
+    OPTION_BEFORE_START,
     OPTION_BOARD,
     OPTION_CONFIG,
     OPTION_LISTEN,
@@ -90,6 +100,8 @@ enum option_code {
 
 static const struct option long_options[] = {
     {"openocd", required_argument, NULL, OPTION_OPENOCD},
+    {"spawn", required_argument, NULL, OPTION_SPAWN},
+    {"before-start", required_argument, NULL, OPTION_BEFORE_START},
     {"board", required_argument, NULL, OPTION_BOARD},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"listen", required_argument, NULL, OPTION_LISTEN},
@@ -114,6 +126,8 @@ static const struct option long_options[] = {
 /* What was given on the command line. */
 struct flags {
     const char *openocd;
+    const char *spawn;
+    const char *before_start;
     const char *board;
     const char *config;
     const char *listen[CONFIG_MAX_LISTENERS];
@@ -148,6 +162,12 @@ static int read_flags(int argc, char **argv, struct flags *flags)
         switch (code) {
         case OPTION_OPENOCD:
             flags->openocd = optarg;
+            break;
+        case OPTION_SPAWN:
+            flags->spawn = optarg;
+            break;
+        case OPTION_BEFORE_START:
+            flags->before_start = optarg;
             break;
         case OPTION_BOARD:
             flags->board = optarg;
@@ -216,11 +236,15 @@ static int read_flags(int argc, char **argv, struct flags *flags)
     if (optind < argc) {
         return usage("there are no arguments besides options");
     }
-    if (flags->config != NULL && (flags->openocd != NULL || flags->board != NULL ||
-                                  flags->stage_dir != NULL || flags->gdb_listen != NULL)) {
+    if (flags->config != NULL &&
+        (flags->openocd != NULL || flags->board != NULL || flags->stage_dir != NULL ||
+         flags->gdb_listen != NULL || flags->spawn != NULL)) {
         return usage(
-            "--config describes the boards: --openocd, --board, --stage-dir and --gdb-listen do not go "
-            "with it");
+            "--config describes the boards: --openocd, --spawn, --board, --stage-dir and --gdb-listen do "
+            "not go with it");
+    }
+    if (flags->before_start != NULL && flags->spawn == NULL) {
+        return usage("--before-start goes with --spawn");
     }
     return -1;
 }
@@ -230,7 +254,7 @@ static bool apply_boards(struct config *config, const struct flags *flags, struc
     if (flags->config != NULL) {
         return config_read_file(config, flags->config, err);
     }
-    if (flags->openocd == NULL) {
+    if (flags->openocd == NULL && flags->spawn == NULL) {
         return true; /* config_complete() says that there is no board */
     }
     if (!config_add_board(config, flags->board != NULL ? flags->board : "board", flags->openocd, err)) {
@@ -239,6 +263,12 @@ static bool apply_boards(struct config *config, const struct flags *flags, struc
     if (flags->gdb_listen != NULL && !config_set_gdb(config, flags->gdb_listen, NULL, err)) {
         err_prefix(err, "--gdb-listen");
         return false;
+    }
+    if (flags->spawn != NULL) {
+        config->boards[0].spawn.command = config_spawn_line(flags->spawn);
+    }
+    if (flags->before_start != NULL) {
+        config->boards[0].spawn.before_start = config_before_start_line(flags->before_start);
     }
     if (flags->stage_dir != NULL) {
         config->boards[0].stage_dir = xstrdup(flags->stage_dir);

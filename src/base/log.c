@@ -59,16 +59,16 @@ static size_t shown_as_is(const char *text, size_t length)
     return sequence;
 }
 
-static void append_escaped(struct strbuf *line, const char *text, size_t length)
+void log_escape(struct strbuf *out, const char *text, size_t length)
 {
     size_t position = 0;
     while (position < length) {
         size_t taken = shown_as_is(text + position, length - position);
         if (taken == 0) {
-            strbuf_appendf(line, "\\x%02x", (unsigned)(unsigned char)text[position]);
+            strbuf_appendf(out, "\\x%02x", (unsigned)(unsigned char)text[position]);
             taken = 1;
         } else {
-            strbuf_append(line, text + position, taken);
+            strbuf_append(out, text + position, taken);
         }
         position += taken;
     }
@@ -104,7 +104,7 @@ static void log_line(enum log_level level, const char *format, va_list arguments
     struct strbuf line = STRBUF_INIT;
     strbuf_appendf(&line, "%s %s ", time_text, level_words[level]);
     size_t text_begin = line.length;
-    append_escaped(&line, strbuf_text(&text), text.length);
+    log_escape(&line, strbuf_text(&text), text.length);
     if (sunk) {
         line_sink(sink_context, level, time_text, line.data + text_begin);
     }

@@ -7,6 +7,9 @@
 #define OCDMUX_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+#include "base/strbuf.h"
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
@@ -21,6 +24,9 @@ const char *log_level_name(enum log_level level);
 void log_set_level(enum log_level level);
 /* "error", "warn", "info" or "debug"; false for any other word. */
 bool log_level_parse(const char *word, enum log_level *ret_level);
+
+/* Appends `text` as the log shows it: what could pretend to be another line, or move a cursor, escaped. */
+void log_escape(struct strbuf *out, const char *text, size_t length);
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

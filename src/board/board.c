@@ -70,6 +70,7 @@ static void on_changed(void *context, enum ocd_link_state old_state, const char 
     struct board *board = context;
     switch (ocd_link_get_state(board->link)) {
     case OCD_LINK_DOWN:
+        health_down(board);
         for_each_op(board, start_waiting);
         exchange_drop(&board->exchange);
         board->change_count++; /* nobody knows what happens to the board meanwhile */
@@ -80,8 +81,10 @@ static void on_changed(void *context, enum ocd_link_state old_state, const char 
         }
         board->one_by_one = false;
         tell_link(board, false, reason);
+        watched_down(board, reason);
         break;
     case OCD_LINK_IDLE:
+        health_heard(board);
         if (old_state == OCD_LINK_ABANDONED) {
             exchange_drop(&board->exchange);
             ends_relearn(board);
@@ -89,6 +92,8 @@ static void on_changed(void *context, enum ocd_link_state old_state, const char 
         if (old_state == OCD_LINK_HANDSHAKE) {
             board->must_relearn = false;
             for_each_op(board, stop_waiting);
+            watched_up(board);
+            health_up(board);
             tell_link(board, true, NULL);
             if (board->states_wanted) {
                 loop_timer_set(board->look_timer, 0);
@@ -113,6 +118,9 @@ static void on_notification(void *context, const char *type, const char *value)
     struct board *board = context;
     const char *kind = strncmp(type, prefix, sizeof prefix - 1) == 0 ? type + sizeof prefix - 1 : type;
     board->change_count++;
+    if (strcmp(kind, "event") == 0) {
+        health_event(board, value);
+    }
     if (!loop_timer_is_set(board->survey_timer)) {
         loop_timer_set(board->survey_timer, board->states_wanted ? WANTED_DELAY_MS : SURVEY_DELAY_MS);
     }
@@ -176,6 +184,8 @@ struct board *board_new(struct loop *loop, const struct board_options *options,
     struct ocd_link_options link_options = {.name = options->name,
                                             .stage_dir = options->stage_dir,
                                             .share = options->share,
+                                            .expect = options->expect,
+                                            .held = options->process != NULL,
                                             .limit_ms = options->link_limit_ms};
     board->loop = loop;
     board->name = xstrdup(options->name);
@@ -193,7 +203,10 @@ struct board *board_new(struct loop *loop, const struct board_options *options,
     board->survey_timer = loop_timer_new(loop, on_survey_timer, board);
     board->look_timer = loop_timer_new(loop, on_survey_timer, board);
     board->kick_timer = loop_timer_new(loop, on_kick_timer, board);
+    board->expects = options->expect != NULL;
+    health_init(board, options);
     board->link = ocd_link_new(loop, &options->address, &link_options, &link_handler, board);
+    watched_init(board, options);
     return board;
 }
 
@@ -203,7 +216,9 @@ void board_free(struct board *board)
         return;
     }
     for_each_op(board, ends_cancelled);
+    watched_fini(board);
     ocd_link_free(board->link);
+    health_fini(board);
     flight_clear(&board->flight);
     exchange_fini(&board->exchange);
     repairs_fini(&board->repairs);

@@ -16,6 +16,7 @@
 #include "base/histogram.h"
 #include "base/private_dir.h"
 #include "board/lease.h"
+#include "board/openocd_process.h"
 #include "board/repairs.h"
 #include "board/sched.h"
 #include "net/address.h"
@@ -57,9 +58,14 @@ struct board_options {
                                 * none. Must outlive the board */
     const char *state_dir;     /* for what must survive a crash; NULL: nowhere */
     uint32_t link_limit_ms;
-    uint32_t unavailable_ms; /* how long requests wait for a link that is down */
-    uint32_t lease_grace_ms; /* how long a lease is kept for a connection that has gone */
-    bool require_lease;      /* nothing changes the board without */
+    uint32_t unavailable_ms;         /* how long requests wait for a link that is down */
+    uint32_t lease_grace_ms;         /* how long a lease is kept for a connection that has gone */
+    bool require_lease;              /* nothing changes the board without */
+    const struct ocd_expect *expect; /* which board it has to be; NULL: any. Must outlive the board */
+    /* What starts OpenOCD; without its name. NULL: somebody else does. */
+    const struct openocd_process_options *process;
+    uint32_t health_every_ms; /* a link that is idle for so long is asked something; 0: never */
+    uint32_t health_limit_ms; /* how long that, or any other short command, may go without an answer */
 };
 
 struct board_counters {
@@ -93,6 +99,11 @@ struct op *board_running(struct board *board);
 const char *board_connected_since(const struct board *board);
 /* The link has been through a handshake and is up. */
 bool board_is_up(const struct board *board);
+
+/* Of the OpenOCD that the board starts; false where somebody else does. */
+bool board_process(const struct board *board, struct openocd_process_view *ret_view);
+/* What is wrong with it, and in which words (empty where nothing is). */
+enum ocd_problem board_problem(struct board *board, struct strbuf *words);
 
 /* A connection's queue on this board. */
 void board_queue_init(struct board *board, struct sched_queue *queue, struct sched_identity *identity);
@@ -131,6 +142,9 @@ void board_kick(struct board *board);
  * board, or an operation at a point where stopping would lose something.
  */
 bool board_stop(struct board *board);
+
+/* Behind that: ends the OpenOCD that the board started. True once there is none. */
+bool board_stop_process(struct board *board);
 
 /* Whether the board was changed between the commands of a read. */
 bool board_op_disturbed(const struct op *op);

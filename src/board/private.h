@@ -6,6 +6,7 @@
 #include "board/exchange.h"
 #include "board/flight.h"
 #include "board/lease.h"
+#include "board/openocd_process.h"
 #include "board/pace.h"
 
 struct board_lease {
@@ -14,6 +15,17 @@ struct board_lease {
     char *directory; /* of its file; NULL: it is not kept */
     bool stale;      /* the file does not say what it should: it is tried again */
     struct loop_timer *retry;
+};
+
+struct board_health {
+    struct loop_timer *timer; /* set while the link is up */
+    uint32_t every_ms;        /* 0: nothing is asked */
+    uint32_t limit_ms;
+    uint64_t sent_us; /* of what is on the link, or was last */
+    bool is_short;    /* it takes no longer than a piece of a long operation */
+    uint64_t heard_us;
+    unsigned debuggers; /* that have attached to OpenOCD itself */
+    bool debugger_flashes;
 };
 
 struct board {
@@ -32,6 +44,9 @@ struct board {
     bool one_by_one; /* this OpenOCD does not answer as it should when several commands share an envelope */
     struct repairs repairs;
     struct board_lease lease;
+    struct board_health health;
+    struct openocd_process *process; /* NULL: OpenOCD is somebody else's */
+    bool expects;                    /* a certain board */
 
     struct op *changer;     /* the changing operation that has begun */
     size_t changers_queued; /* changing operations that have not */
@@ -69,6 +84,28 @@ void board_lease_began(struct op *op);
  * it. */
 void board_lease_pass_over(struct board *board, struct sched_queue *queue);
 void board_lease_ended(struct op *op);
+
+/* health.c */
+
+void health_init(struct board *board, const struct board_options *options);
+void health_fini(struct board *board);
+/* The link came up, went down, had an answer. */
+void health_up(struct board *board);
+void health_down(struct board *board);
+void health_heard(struct board *board);
+void health_sent(struct board *board, bool is_short);
+/* OpenOCD told of an event of a target. */
+void health_event(struct board *board, const char *event);
+/* A debugger that is attached to OpenOCD may keep it busy for longer than anything of ours would. */
+bool health_is_excused(const struct board *board);
+
+/* watched.c */
+
+void watched_init(struct board *board, const struct board_options *options);
+void watched_fini(struct board *board);
+/* The link is up; it is down. */
+void watched_up(struct board *board);
+void watched_down(struct board *board, const char *reason);
 
 /* ends.c */
 

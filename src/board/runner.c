@@ -203,14 +203,18 @@ static void note_sent(struct board *board)
 {
     struct flight *flight = &board->flight;
     size_t riders = 0;
+    bool is_short = true;
     flight->sent_us = clock_now_us();
     flight->change_count = board->change_count;
     for (size_t i = 0; i < flight->count; i++) {
         riders += flight->slots[i].riders;
+        is_short = is_short && flight->slots[i].leader->class->short_commands &&
+                   flight->slots[i].command.limit_ms == 0;
         strbuf_fini(&flight->slots[i].command.script);
         flight->slots[i].command.current_target = NULL; /* a survey may forget its name */
         flight->slots[i].leader = NULL;
     }
+    health_sent(board, is_short);
     list_for_each (node, &flight->ops) {
         struct op *op = list_entry(node, struct op, flight_node);
         board->must_relearn = board->must_relearn || op->class->relearn;

@@ -178,6 +178,7 @@ void write_board_status(struct server *server, struct board *board, struct json_
         json_text(json, "last_error", ocd_link_last_error(link));
         json_u64(json, "retry_in_ms", ocd_link_retry_in_ms(link));
     }
+    write_process(board, json);
     write_targets(info, true, json);
     write_bank_list(info, json);
     write_running(board_running(board), json);

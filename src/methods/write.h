@@ -24,4 +24,7 @@ void write_board_status(struct server *server, struct board *board, struct json_
 /* "topics": those of the bits, by enum rpc_topic. */
 void write_topics(uint64_t topics, struct json_writer *json);
 
+/* "problem", where there is one, and "process" of an OpenOCD that the daemon starts. */
+void write_process(struct board *board, struct json_writer *json);
+
 #endif

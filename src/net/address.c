@@ -239,22 +239,26 @@ unsigned net_address_port(const struct net_address *address)
     }
 }
 
+void net_address_set_port(struct net_address *address, unsigned port)
+{
+    char *colon = strrchr(address->text, ':');
+    if (address->storage.ss_family == AF_UNIX || colon == NULL) {
+        return;
+    }
+    if (address->storage.ss_family == AF_INET) {
+        ((struct sockaddr_in *)&address->storage)->sin_port = htons((uint16_t)port);
+    } else {
+        ((struct sockaddr_in6 *)&address->storage)->sin6_port = htons((uint16_t)port);
+    }
+    snprintf(colon, sizeof address->text - (size_t)(colon - address->text), ":%u", port);
+}
+
 bool net_address_with_port(const struct net_address *address, unsigned port, struct net_address *ret_address)
 {
-    struct net_address made = *address;
-    char host[SOCKET_TEXT_SIZE];
-    switch (address->storage.ss_family) {
-    case AF_INET:
-        ((struct sockaddr_in *)&made.storage)->sin_port = htons((uint16_t)port);
-        break;
-    case AF_INET6:
-        ((struct sockaddr_in6 *)&made.storage)->sin6_port = htons((uint16_t)port);
-        break;
-    default:
+    if (address->storage.ss_family == AF_UNIX) {
         return false;
     }
-    socket_address_text(&made.storage, made.length, host);
-    snprintf(made.text, sizeof made.text, "%s", host);
-    *ret_address = made;
+    *ret_address = *address;
+    net_address_set_port(ret_address, port);
     return true;
 }

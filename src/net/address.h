@@ -36,6 +36,8 @@ unsigned net_address_port(const struct net_address *address);
 /* The same host with another port, from 1 to 65535. False for a Unix socket, which has no host. */
 bool net_address_with_port(const struct net_address *address, unsigned port, struct net_address *ret_address)
     __attribute__((warn_unused_result));
+/* Another port of the same host, 1 to 65535, in the text too; nothing happens to a Unix socket. */
+void net_address_set_port(struct net_address *address, unsigned port);
 /* 127.0.0.0/8, ::1 or a Unix socket. */
 bool net_address_is_local(const struct net_address *address);
 

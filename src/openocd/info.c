@@ -44,6 +44,16 @@ struct ocd_target *ocd_info_find_target(const struct ocd_info *info, const char 
     return NULL;
 }
 
+const struct ocd_target *ocd_info_missing_target(const struct ocd_info *info)
+{
+    for (size_t i = 0; i < info->target_count; i++) {
+        if (info->targets[i].missing) {
+            return &info->targets[i];
+        }
+    }
+    return NULL;
+}
+
 uint64_t ocd_target_last_address(const struct ocd_target *target)
 {
     return target->address_bits == 64 ? UINT64_MAX : UINT32_MAX;
@@ -63,7 +73,9 @@ void ocd_info_survey_script(struct strbuf *script)
         "regexp {\\) (?:pc|rip|eip|r15) \\(/([0-9]+)\\)} $regs -> bits;"
         "set endian little; catch {set endian [$t cget -endian]};"
         "set gdb {}; catch {set gdb [$t cget -gdb-port]};"
-        "lappend r [list $t [$t cget -type] $endian [$t curstate] $bits $gdb]};"
+        "set state [$t curstate]; set on 1;"
+        "if {$state eq {unknown}} {catch {set on [jtag tapisenabled [$t cget -chain-position]]}};"
+        "lappend r [list $t [$t cget -type] $endian $state $bits $gdb $on]};"
         "if {$cur ne {}} {targets $cur}; list $cur $r [flash list]}}");
 }
 
@@ -106,6 +118,7 @@ static bool read_target(const char *text, size_t length, const struct ocd_info *
     struct strbuf word = STRBUF_INIT;
     char endian[16];
     char bits[16];
+    char on[16] = "1";
 
     memset(target, 0, sizeof *target);
     tcl_list_init(&list, text, length);
@@ -117,10 +130,12 @@ static bool read_target(const char *text, size_t length, const struct ocd_info *
     if (ok) {
         take_gdb_port(&list, &word, target->gdb_port);
     }
+    bool told = ok && take_word(&list, &word, on, sizeof on);
     strbuf_fini(&word);
     if (!ok || target->name[0] == '\0' || target->type[0] == '\0' || target->state[0] == '\0') {
         return false;
     }
+    target->missing = told && strcmp(on, "1") == 0 && strcmp(target->state, "unknown") == 0;
     target->big_endian = strcmp(endian, "big") == 0;
     target->address_bits = address_bits_of(target->type, bits);
     const struct ocd_target *old = ocd_info_find_target(before, target->name);

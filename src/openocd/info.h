@@ -28,7 +28,8 @@ struct ocd_target {
     char gdb_port[OCD_NAME_SIZE]; /* `cget -gdb-port`: a number, "disabled", "undefined", "pipe", ...; "" if
                                    * OpenOCD does not say */
     bool big_endian;
-    unsigned address_bits;            /* 32 or 64 */
+    unsigned address_bits; /* 32 or 64 */
+    bool missing; /* OpenOCD does not find it, although its TAP is on and nobody deferred the look at it */
     enum ocd_knowledge takes_width64; /* learned by the first access that tells */
 };
 
@@ -50,6 +51,8 @@ const char *ocd_files_name(enum ocd_files files);
 void ocd_info_fini(struct ocd_info *info);
 /* NULL if there is none; an empty name means the current target. */
 struct ocd_target *ocd_info_find_target(const struct ocd_info *info, const char *name);
+/* The first that is missing; NULL if none is. */
+const struct ocd_target *ocd_info_missing_target(const struct ocd_info *info);
 /* The highest address of a target. */
 uint64_t ocd_target_last_address(const struct ocd_target *target);
 

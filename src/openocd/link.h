@@ -21,6 +21,7 @@
 #include "net/address.h"
 #include "net/loop.h"
 #include "openocd/envelope.h"
+#include "openocd/expect.h"
 #include "openocd/info.h"
 
 enum ocd_link_state {
@@ -49,6 +50,9 @@ struct ocd_link_options {
     const char *stage_dir;     /* on OpenOCD's host; NULL: the first of /dev/shm, /tmp that works */
     struct private_dir *share; /* of the daemon's; the handshake finds out whether OpenOCD sees it too. NULL:
                                 * there is none. Must outlive the link */
+    const struct ocd_expect *expect; /* what the board must be: else it is refused in the handshake. NULL:
+                                        any will do. Must outlive the link */
+    bool held;                       /* does not connect before ocd_link_release() */
     uint32_t limit_ms; /* the longest that a command may take, unless it asks for more; a handshake has ten
                           seconds if this is more */
 };
@@ -64,7 +68,7 @@ struct ocd_link_counters {
 
 struct ocd_link;
 
-/* Starts to connect in the loop's next pass. `options` is copied. */
+/* Starts to connect in the loop's next pass, unless it is held. `options` is copied. */
 struct ocd_link *ocd_link_new(struct loop *loop, const struct net_address *address,
                               const struct ocd_link_options *options, const struct ocd_link_handler *handler,
                               void *context);
@@ -80,6 +84,12 @@ const char *ocd_link_last_error(const struct ocd_link *link);
 /* Until the next try to connect; 0 while connected or connecting. */
 uint64_t ocd_link_retry_in_ms(const struct ocd_link *link);
 const char *ocd_link_address(const struct ocd_link *link);
+/* 0: it is not known yet. */
+unsigned ocd_link_port(const struct ocd_link *link);
+/* It went down because OpenOCD did not answer within the limit of a command. */
+bool ocd_link_was_silent(const struct ocd_link *link);
+/* It went down because the board is not shown to be the one that is expected. */
+bool ocd_link_was_refused(const struct ocd_link *link);
 
 /*
  * Sends one script; the link must be IDLE and is BUSY then. For `data`, which may be none, see
@@ -94,5 +104,15 @@ bool ocd_link_send(struct ocd_link *link, const struct strbuf *script, const str
 void ocd_link_abandon(struct ocd_link *link);
 /* Runs the handshake again, from IDLE: for what raw Tcl may have changed. */
 void ocd_link_relearn(struct ocd_link *link);
+
+/*
+ * For an OpenOCD that somebody starts and ends. Held, the link is down, for that reason, and stays so; others
+ * may try again in `retry_ms`. Released, it connects at once, and tries again quickly until it was up once.
+ * `port` 0: where it was.
+ */
+void ocd_link_hold(struct ocd_link *link, const char *reason, uint64_t retry_ms);
+void ocd_link_release(struct ocd_link *link, unsigned port);
+/* Closes it, for that reason, and makes it anew. Nothing happens to one that is down. */
+void ocd_link_reset(struct ocd_link *link, const char *reason);
 
 #endif

@@ -17,6 +17,8 @@
 #define DEFAULT_LISTENER "tcp:127.0.0.1:6670"
 #define DEFAULT_LINK_LIMIT_MS 60000u
 #define DEFAULT_LEASE_GRACE_MS 10000u
+/* Of an OpenOCD that is started: it says which port. */
+#define SPAWNED_ADDRESS "127.0.0.1:0"
 #define MAX_FILE_BYTES (4u * 1024u * 1024u)
 
 void config_init(struct config *config)
@@ -53,6 +55,7 @@ void config_fini(struct config *config)
 {
     for (size_t i = 0; i < config->board_count; i++) {
         free(config->boards[i].stage_dir);
+        config_spawn_fini(&config->boards[i].spawn);
     }
     for (size_t i = 0; i < config->image_root_count; i++) {
         free(config->image_roots[i]);
@@ -102,10 +105,10 @@ bool config_add_board(struct config *config, const char *name, const char *openo
             return err_set(err, ERR_INVALID_PARAMS, "two boards are called \"%s\"", name);
         }
     }
-    if (!net_address_parse_host_port(&address, openocd, err)) {
+    if (!net_address_parse_host_port(&address, openocd != NULL ? openocd : SPAWNED_ADDRESS, err)) {
         return false;
     }
-    if (net_address_port(&address) == 0) {
+    if (openocd != NULL && net_address_port(&address) == 0) {
         return err_set(err, ERR_INVALID_PARAMS, "%s: OpenOCD's port cannot be 0", address.text);
     }
     struct config_board *board = &config->boards[config->board_count++];
@@ -113,6 +116,7 @@ bool config_add_board(struct config *config, const char *name, const char *openo
     board->openocd = address;
     board->link_limit_ms = DEFAULT_LINK_LIMIT_MS;
     board->lease_grace_ms = DEFAULT_LEASE_GRACE_MS;
+    config_spawn_init(&board->spawn);
     return true;
 }
 
@@ -191,46 +195,74 @@ static bool take_gdb(struct config *config, struct json_span board, const char *
     return ok;
 }
 
+/* The board as it is read, before it has a place. */
+struct board_draft {
+    char *name;
+    char *openocd;
+    struct config_board board;
+};
+
+static bool take_draft(struct board_draft *draft, struct json_span object, const char *path,
+                       const char *place, struct err *err)
+{
+    static const char *const members[] = {"name",
+                                          "openocd",
+                                          "stage_dir",
+                                          "link_limit_ms",
+                                          "require_lease",
+                                          "lease_grace_ms",
+                                          "gdb",
+                                          "spawn",
+                                          "start_limit_ms",
+                                          "stop_limit_ms",
+                                          "before_start",
+                                          "before_start_limit_ms",
+                                          "health_every_ms",
+                                          "health_limit_ms",
+                                          "expect",
+                                          NULL};
+    struct config_board *board = &draft->board;
+    struct config_number link_limit = {"link_limit_ms", &board->link_limit_ms, 1000, 3600000};
+    struct config_number lease_grace = {"lease_grace_ms", &board->lease_grace_ms, 0, 600000};
+    if (!config_check_members(object, members, path, place, err) ||
+        !config_take_text(object, "name", &draft->name, path, place, err) ||
+        !config_take_text(object, "openocd", &draft->openocd, path, place, err) ||
+        !config_take_text(object, "stage_dir", &board->stage_dir, path, place, err) ||
+        !config_take_number(object, &link_limit, path, place, err) ||
+        !config_take_number(object, &lease_grace, path, place, err) ||
+        !config_take_bool(object, "require_lease", &board->require_lease, path, place, err) ||
+        !config_spawn_take(&board->spawn, object, path, place, err)) {
+        return false;
+    }
+    bool nowhere = draft->openocd == NULL && board->spawn.command == NULL;
+    return (draft->name != NULL && !nowhere) ||
+           config_bad(err, path, place, draft->name == NULL ? "name" : "openocd",
+                      draft->name == NULL ? "is missing" : "is missing, and so is `spawn`");
+}
+
 static bool take_board(struct config *config, struct json_span object, const char *path, const char *place,
                        struct err *err)
 {
-    static const char *const members[] = {"name",          "openocd",        "stage_dir", "link_limit_ms",
-                                          "require_lease", "lease_grace_ms", "gdb",       NULL};
-    char *name = NULL;
-    char *openocd = NULL;
-    char *stage_dir = NULL;
-    uint64_t limit = DEFAULT_LINK_LIMIT_MS;
-    uint64_t grace = DEFAULT_LEASE_GRACE_MS;
-    bool require_lease = false;
-    struct config_number link_limit = {"link_limit_ms", &limit, 1000, 3600000};
-    struct config_number lease_grace = {"lease_grace_ms", &grace, 0, 600000};
-
-    bool ok = config_check_members(object, members, path, place, err) &&
-              config_take_text(object, "name", &name, path, place, err) &&
-              config_take_text(object, "openocd", &openocd, path, place, err) &&
-              config_take_text(object, "stage_dir", &stage_dir, path, place, err) &&
-              config_take_number(object, &link_limit, path, place, err) &&
-              config_take_number(object, &lease_grace, path, place, err) &&
-              config_take_bool(object, "require_lease", &require_lease, path, place, err);
-    if (ok && (name == NULL || openocd == NULL)) {
-        ok = config_bad(err, path, place, name == NULL ? "name" : "openocd", "is missing");
-    }
-    if (ok && !config_add_board(config, name, openocd, err)) {
+    struct board_draft draft = {
+        .board = {.link_limit_ms = DEFAULT_LINK_LIMIT_MS, .lease_grace_ms = DEFAULT_LEASE_GRACE_MS}};
+    config_spawn_init(&draft.board.spawn);
+    bool ok = take_draft(&draft, object, path, place, err);
+    if (ok && !config_add_board(config, draft.name, draft.openocd, err)) {
         err_prefix(err, "%s: %s", path, place);
         ok = false;
     }
     if (ok) {
         struct config_board *board = &config->boards[config->board_count - 1];
-        board->stage_dir = stage_dir;
-        board->link_limit_ms = limit;
-        board->lease_grace_ms = grace;
-        board->require_lease = require_lease;
-        stage_dir = NULL;
+        memcpy(draft.board.name, board->name, sizeof draft.board.name);
+        draft.board.openocd = board->openocd;
+        *board = draft.board;
         ok = take_gdb(config, object, path, place, err);
+    } else {
+        free(draft.board.stage_dir);
+        config_spawn_fini(&draft.board.spawn);
     }
-    free(name);
-    free(openocd);
-    free(stage_dir);
+    free(draft.name);
+    free(draft.openocd);
     return ok;
 }
 
@@ -644,7 +676,7 @@ bool config_complete(struct config *config, struct err *err)
 {
     if (config->board_count == 0) {
         return err_set(err, ERR_INVALID_PARAMS,
-                       "no board is configured: give --openocd HOST:PORT or --config FILE");
+                       "no board is configured: give --openocd HOST:PORT, --spawn COMMAND or --config FILE");
     }
     if (config->listener_count == 0 && !add_default_listeners(config, err)) {
         return false;

@@ -14,6 +14,7 @@
 #include "net/address.h"
 #include "rpc/params.h"
 #include "server/config_identity.h"
+#include "server/config_spawn.h"
 
 #define CONFIG_MAX_LISTENERS 16u
 #define CONFIG_MAX_IMAGE_ROOTS 16u
@@ -36,6 +37,7 @@ struct config_board {
     bool require_lease;      /* it is changed by the holder of its lease only */
     uint64_t lease_grace_ms; /* 0 to 600,000; 10,000 by default */
     struct config_gdb gdb;
+    struct config_spawn spawn;
 };
 
 struct config_limits {
@@ -104,7 +106,8 @@ struct config {
 void config_init(struct config *config);
 void config_fini(struct config *config);
 
-/* Adds a board; invalid_params for a bad address, a bad or a second name, or one board too many. */
+/* Adds a board; invalid_params for a bad address, a bad or a second name, or one board too many. `openocd`
+ * NULL: the OpenOCD that the daemon starts will say where it listens. */
 bool config_add_board(struct config *config, const char *name, const char *openocd, struct err *err)
     __attribute__((warn_unused_result));
 bool config_add_listener(struct config *config, const char *url, struct err *err)

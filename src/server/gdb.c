@@ -1,4 +1,5 @@
 /* A board's gdb listener, and what is known of gdbs. */
+#include "server/config_reload.h"
 #include "server/gdb_private.h"
 
 #include <stdlib.h>
@@ -94,6 +95,26 @@ static bool fits_all(const struct gdb_session *session, uint64_t number)
 static bool fits_lease(const struct gdb_session *session, uint64_t number)
 {
     return session->hold != NULL && session->lease_number == number;
+}
+
+static bool fits_withdrawn(const struct gdb_session *session, uint64_t number)
+{
+    (void)number;
+    return session->who.grant == NULL;
+}
+
+void gdb_identities_changed(struct gdb *gdb, const struct config_identities *old)
+{
+    if (gdb == NULL) {
+        return;
+    }
+    list_for_each (node, &gdb->sessions) {
+        struct gdb_session *session = list_entry(node, struct gdb_session, node);
+        if (session->who.grant != NULL) {
+            session->who.grant = config_reload_grant(gdb->server->config, old, session->who.grant);
+        }
+    }
+    close_where(gdb, fits_withdrawn, 0, "its entry in the configuration has changed");
 }
 
 void gdb_stop(struct gdb *gdb)

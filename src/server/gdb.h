@@ -10,6 +10,7 @@
 #include "board/board.h"
 #include "rpc/json_write.h"
 
+struct config_identities;
 struct gdb;
 struct server;
 
@@ -24,6 +25,10 @@ void gdb_free(struct gdb *gdb);
 void gdb_lease_changed(struct gdb *gdb, enum lease_event event, const struct lease_holder *holder);
 void gdb_link_changed(struct gdb *gdb);
 void gdb_target_notified(struct gdb *gdb, const char *kind, const char *value);
+
+/* The configuration was read anew: those whose entry has changed are ended. `old` is what their grants are
+ * of, as config_reload_grant() takes it. */
+void gdb_identities_changed(struct gdb *gdb, const struct config_identities *old);
 
 /* "gdb", of board.status. */
 void gdb_write_status(const struct gdb *gdb, struct json_writer *json);

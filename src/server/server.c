@@ -179,6 +179,12 @@ static void start_boards(struct server *server)
     const struct config *config = server->config;
     for (size_t i = 0; i < config->board_count; i++) {
         const struct config_board *from = &config->boards[i];
+        const struct config_spawn *spawn = &from->spawn;
+        struct openocd_process_options process = {.spawn = spawn->command,
+                                                  .before_start = spawn->before_start,
+                                                  .start_limit_ms = (uint32_t)spawn->start_limit_ms,
+                                                  .stop_limit_ms = (uint32_t)spawn->stop_limit_ms,
+                                                  .before_start_limit_ms = (uint32_t)spawn->before_limit_ms};
         struct board_options options = {.name = from->name,
                                         .address = from->openocd,
                                         .stage_dir = from->stage_dir,
@@ -187,7 +193,11 @@ static void start_boards(struct server *server)
                                         .link_limit_ms = (uint32_t)from->link_limit_ms,
                                         .unavailable_ms = 10000,
                                         .lease_grace_ms = (uint32_t)from->lease_grace_ms,
-                                        .require_lease = from->require_lease};
+                                        .require_lease = from->require_lease,
+                                        .expect = spawn->expects ? &spawn->expect : NULL,
+                                        .process = spawn->command != NULL ? &process : NULL,
+                                        .health_every_ms = (uint32_t)spawn->health_every_ms,
+                                        .health_limit_ms = (uint32_t)spawn->health_limit_ms};
         server->boards[i] = board_new(server->loop, &options, &board_handler, server);
         server->watches[i] = watch_board_new(server, server->boards[i]);
         server->board_count++;
@@ -353,6 +363,9 @@ void server_identities_changed(struct server *server, const struct config_identi
         client->barred = client->barred || grant == NULL;
         client->grant = grant != NULL ? grant : &server->config->identities.anonymous;
     }
+    for (size_t i = 0; i < server->board_count; i++) {
+        gdb_identities_changed(server->gdbs[i], old);
+    }
     while ((client = next_barred_client(server)) != NULL) {
         log_info("client %s: the configuration has another entry for %s, or none", client->peer,
                  client->identity);
@@ -369,6 +382,16 @@ static void close_listeners(struct server *server)
     server->listener_count = 0;
 }
 
+/* Each OpenOCD that was started has a limit for its end. */
+static bool processes_have_stopped(struct server *server)
+{
+    bool all = true;
+    for (size_t i = 0; i < server->board_count; i++) {
+        all = board_stop_process(server->boards[i]) && all;
+    }
+    return all;
+}
+
 static void look_whether_stopped(void *context)
 {
     struct server *server = context;
@@ -376,7 +399,8 @@ static void look_whether_stopped(void *context)
     for (size_t i = 0; i < server->board_count; i++) {
         all = board_stop(server->boards[i]) && all;
     }
-    if (all || clock_now_us() >= server->stop_deadline_us) {
+    bool over = all || clock_now_us() >= server->stop_deadline_us;
+    if (over && processes_have_stopped(server)) {
         server->stopped(server->stopped_context);
         return;
     }

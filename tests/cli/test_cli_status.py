@@ -31,6 +31,24 @@ def test_one_board_and_who_is_connected(tool, server, examples) -> None:
         "server.hello", "board.list", "board.status", "operation.list", "client.list", "server.stats"]
 
 
+def test_a_board_whose_openocd_died(tool, server, examples) -> None:
+    when = "2026-01-31T12:00:00.000Z"
+    process = {"state": "waiting", "since": when, "restarts": 3, "restart_in_ms": 400, "lines": ["one", "Error: two\u202e"],
+               "last_end": {"time": when, "status": 1}}
+    problem = {"kind": "probe_missing", "message": "OpenOCD finds no debug probe: two"}
+    server.on("board.status", {**examples["board.status"], "process": process, "problem": problem})
+    outcome = tool.run("status")
+    assert (outcome.status, outcome.error) == (0, "")
+    assert (f"\nproblem: probe_missing: OpenOCD finds no debug probe: two\n"
+            f"process: waiting since {when}, starts in 400 ms, restarts 3\n"
+            f"last end: exit status 1 at {when}\n  one\n  Error: two\\u202e\ntarget: ") in outcome.out
+    running = {"state": "running", "since": when, "pid": 77, "restarts": 0, "lines": ["one"],
+               "last_end": {"time": when, "signal": 9}}
+    server.on("board.status", {**examples["board.status"], "process": running})
+    assert (f"\nprocess: running since {when}, pid 77, restarts 0\nlast end: signal 9 at {when}\n"
+            "target: ") in tool.run("status").out
+
+
 def test_a_named_board(tool, server, examples) -> None:
     assert tool.run("status", "--board", "lab1").status == 0
     assert server.params("board.status") == {"board": "lab1"} and server.params("operation.list") == {"board": "lab1"}

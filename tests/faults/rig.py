@@ -48,12 +48,14 @@ class Rig:
         flags: Sequence[str] = (),
         wait: bool = True,
         require_lease: Sequence[int] = (),
+        members: Optional[Dict[str, Any]] = None,
     ) -> None:
         """`share_dir`: files go over the link ("none"), or under this directory, which the mock sees too.
 
         `openocd`: ports of something else than mocks, one for each board. `extra`: further members of the configuration, `board`: of
         its boards, `flags`: of the command line.
-        `wait`: until every link is idle. `require_lease`: boards that are changed under a lease only."""
+        `wait`: until every link is idle. `require_lease`: boards that are changed under a lease only. `members`: further
+        ones of each board."""
         self.validator = validator
         self.clients: List[Client] = []
         self.mocks: List[MockControl] = []
@@ -66,7 +68,7 @@ class Rig:
             ports = [mock.tcl_port for mock in self.mocks] if openocd is None else list(openocd)
             config: Dict[str, Any] = {"boards": [], "anonymous_role": role, "log_level": "debug"}
             for i, port in enumerate(ports):
-                entry: Dict[str, Any] = {"name": f"b{i}", "openocd": f"127.0.0.1:{port}", **(board or {})}
+                entry: Dict[str, Any] = {"name": f"b{i}", "openocd": f"127.0.0.1:{port}", **(board or {}), **(members or {})}
                 if link_limit_ms is not None:
                     entry["link_limit_ms"] = link_limit_ms
                 if i in require_lease:
@@ -81,6 +83,7 @@ class Rig:
             config.update(extra or {})
             path = directory / "faults.json"
             path.write_text(json.dumps(config))
+            self.config_path = path
             listen = ["--listen", "tcp:127.0.0.1:0", *flags]
             self.daemon = undo.enter_context(Daemon(["--config", str(path), *listen], listen.count("--listen")))
             undo.callback(self._close_clients)

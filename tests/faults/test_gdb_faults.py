@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import signal
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
@@ -470,6 +471,23 @@ def test_gdb_attached_past_the_daemon_is_seen(gdb: GdbRig) -> None:
     gdb.wait_free()
     notify(event % "detach", event % "detach")
     wait_until(lambda: gdb.status()["outside"] == 0, "the stranger to go")
+
+
+def test_gdb_of_a_token_that_is_withdrawn_ends(gdb: GdbRig) -> None:
+    """Once the configuration is read anew; the others go on."""
+    client = gdb.attach(token=gdb.tokens["alice"])
+    config = json.loads(gdb.rig.config_path.read_text())
+    config["tokens"] = [entry for entry in config["tokens"] if entry["identity"] != "bob"]
+    gdb.rig.config_path.write_text(json.dumps(config))
+    os.kill(gdb.rig.daemon.pid, signal.SIGHUP)
+    gdb.rig.daemon.wait_for_line("was read anew")
+    assert client.ask("g") == "OK"
+    config["tokens"] = [entry for entry in config["tokens"] if entry["identity"] != "alice"]
+    gdb.rig.config_path.write_text(json.dumps(config))
+    os.kill(gdb.rig.daemon.pid, signal.SIGHUP)
+    assert client.rest() == b""
+    root = gdb.json_client("root")
+    wait_until(lambda: "lease" not in root.call("board.status"), "the end of gdb")
 
 
 def test_daemon_stops_with_gdb_attached(gdb: GdbRig) -> None:

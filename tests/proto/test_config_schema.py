@@ -114,7 +114,7 @@ def texts_in_c(path: Path) -> List[str]:
 BOARD = '"boards": [{"name": "b", "openocd": "127.0.0.1:1"}]'
 
 
-@pytest.mark.parametrize("name", ["test_config.c", "test_config_identity.c"])
+@pytest.mark.parametrize("name", ["test_config.c", "test_config_identity.c", "test_config_spawn.c"])
 def test_config_schema_takes_what_the_unit_tests_take(name: str) -> None:
     texts = texts_in_c(REPOSITORY / "tests/unit" / name)
     assert len(texts) >= 3
@@ -132,6 +132,9 @@ BAD = [
     f'{{{BOARD}, "tokens": [{{"identity": "x", "hash": "y"}}]}}',
     f'{{{BOARD}, "tls": {{"key": "k"}}}}', f'{{{BOARD}, "anonymous_role": "king"}}',
     f'{{{BOARD}, "certificates": [{{"identity": "anonymous", "subject": "CN=a"}}]}}',
+    '{"boards": [{"name": "b", "spawn": []}]}', '{"boards": [{"name": "b", "spawn": "openocd", "expect": {}}]}',
+    '{"boards": [{"name": "b", "spawn": "openocd", "expect": {"idcodes": [1], "command": "version"}}]}',
+    '{"boards": [{"name": "b", "spawn": "openocd", "health_limit_ms": 1}]}',
 ]
 
 

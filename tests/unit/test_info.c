@@ -245,9 +245,26 @@ static void test_info_fini_can_be_called_twice(void **state)
 
 #define WITH_INFO(test) cmocka_unit_test_setup_teardown(test, info_setup, info_teardown)
 
+static void test_info_knows_which_target_is_missing(void **state)
+{
+    struct ocd_info *info = *state;
+    must_read(info, "a {{a cortex_m little unknown 32 {} 1}} {}");
+    assert_ptr_equal(ocd_info_missing_target(info), &info->targets[0]);
+    must_read(info, "a {{a cortex_m little unknown 32 {} 0} {b cortex_m little unknown {} 4711 1}} {}");
+    assert_ptr_equal(ocd_info_missing_target(info), &info->targets[1]);
+    static const char *const found[] = {
+        "a {{a cortex_m little unknown 32 {} 0}} {}", "a {{a cortex_m little {examine deferred} 32 {} 1}} {}",
+        "a {{a cortex_m little running 32 {} 1}} {}", "a {{a cortex_m little unknown 32}} {}", "{} {} {}"};
+    for (size_t i = 0; i < sizeof found / sizeof found[0]; i++) {
+        must_read(info, found[i]);
+        assert_null(ocd_info_missing_target(info));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_info_knows_which_target_is_missing, info_setup, info_teardown),
         WITH_INFO(test_info_reads_targets_and_banks),
         WITH_INFO(test_info_of_a_board_without_anything),
         WITH_INFO(test_info_finds_targets_by_name),

@@ -205,20 +205,38 @@ static void test_address_takes_another_port(void **state)
     assert_true(net_address_parse(&first, "tcp:127.0.0.1:6666", &problem));
     assert_true(net_address_with_port(&first, 3333, &other));
     assert_int_equal(net_address_port(&other), 3333);
-    assert_string_equal(other.text, "127.0.0.1:3333");
+    assert_string_equal(other.text, "tcp:127.0.0.1:3333");
     assert_int_equal(net_address_port(&first), 6666);
     assert_true(net_address_parse(&first, "tcp:[::1]:6666", &problem));
     assert_true(net_address_with_port(&first, 65535, &other));
-    assert_string_equal(other.text, "[::1]:65535");
+    assert_string_equal(other.text, "tcp:[::1]:65535");
     assert_true(net_address_parse(&first, "unix:/tmp/x", &problem));
     assert_false(net_address_with_port(&first, 1, &other));
-    assert_string_equal(other.text, "[::1]:65535");
+    assert_string_equal(other.text, "tcp:[::1]:65535");
+}
+
+static void test_net_address_takes_another_port(void **state)
+{
+    static const char *const texts[][2] = {{"127.0.0.1:0", "127.0.0.1:4711"},
+                                           {"tcp:127.0.0.1:65535", "tcp:127.0.0.1:4711"},
+                                           {"[::1]:1", "[::1]:4711"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_true(net_address_parse_host_port(&address, texts[i][0], &err));
+        net_address_set_port(&address, 4711);
+        assert_int_equal(net_address_port(&address), 4711);
+        assert_string_equal(address.text, texts[i][1]);
+    }
+    assert_true(net_address_parse(&address, "unix:/run/a:1", &err));
+    net_address_set_port(&address, 4711);
+    assert_string_equal(address.text, "unix:/run/a:1");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_address_takes_another_port),
+        cmocka_unit_test(test_net_address_takes_another_port),
         cmocka_unit_test(test_net_address_reads_tcp),
         cmocka_unit_test(test_net_address_knows_tls),
         cmocka_unit_test(test_net_address_prefers_ipv4_for_localhost),

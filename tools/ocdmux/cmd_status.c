@@ -11,6 +11,7 @@
 #include "describe.h"
 #include "fields.h"
 #include "print.h"
+#include "status_process.h"
 #include "table.h"
 
 /* The results that make the picture; each owned. */
@@ -195,6 +196,7 @@ static void cmd_status_print_board(const cJSON *board)
 {
     static const char *const skip[] = {NULL};
     describe_print_members(board, skip);
+    status_process_print(board);
     cmd_status_print_targets(field_array(board, "targets"));
     cmd_status_print_banks(field_array(board, "banks"));
     cmd_status_print_operations(board);
