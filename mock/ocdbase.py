@@ -1,8 +1,9 @@
 """What every OpenOCD command of the mock shares: registry, log, capture, connections.
 
-Return codes and texts are those of OpenOCD 0.12.0.  A command is a function
-`handler(ocd, words)` that returns its output or raises `TclError` with the
-output and OpenOCD's own code.
+Return codes and texts are those of OpenOCD 0.12.0, or of upstream's later head
+where `ocd.head` is set: then every failure has Tcl's code 1, and OpenOCD's own
+is in `errorCode`.  A command is a function `handler(ocd, words)` that returns
+its output or raises `TclError` with the output and OpenOCD's own code.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ NO_WORK_AREA = (
     "not enough working area available(requested %d)\n"
 )
 VERSION = "Open On-Chip Debugger 0.12.0"
+VERSION_HEAD = "Open On-Chip Debugger 0.12.0+dev-02171-g3b5a4c1d2 (2026-01-31-12:34)"
+DIALECTS = ("0.12", "head")
+EXIT = 6
 SOURCE_CAPTURE = ("command.c", 708)
 
 Handler = Callable[["OpenOCD", List[str]], str]
@@ -66,13 +70,14 @@ class Client:
 class OpenOCD:
     """One OpenOCD: an interpreter with its commands, a board and the connections."""
 
-    def __init__(self, board: Board, work_area: int = 0) -> None:
-        """`work_area`: bytes at the start of RAM that code on the target may use, or 0."""
+    def __init__(self, board: Board, work_area: int = 0, dialect: str = "0.12") -> None:
+        """`work_area`: bytes at the start of RAM that code on the target may use, or 0; `dialect`: one of DIALECTS."""
         if not 0 <= work_area <= len(board.ram):
             raise ValueError("the working area must fit into the RAM")
         self.board = board
         self.work_area = work_area
-        self.version = VERSION
+        self.head = dialect == "head"
+        self.version = VERSION_HEAD if self.head else VERSION
         self.clients: List[Client] = []
         self.client: Optional[Client] = None
         self.captures: List[List[str]] = []
@@ -117,6 +122,8 @@ class OpenOCD:
         self.commands = {"capture": capture, "version": version, "ms": milliseconds, "echo": echo, "usage": usage}
         for module in (ocdtarget, ocdmemory, ocdflash, ocdimage, ocdbreak):
             self.commands.update(module.COMMANDS)
+        if self.head:
+            self.commands.update(ocdtarget.HEAD_COMMANDS)
         for name in self.commands:
             self.interp.commands[name] = self._make(name)
         for group in {name.partition(" ")[0] for name in self.commands if " " in name}:
@@ -137,19 +144,30 @@ class OpenOCD:
             if handler is None:
                 self.log(self.usage(argv[0]))
                 raise TclError("")
-            if name != "expr":
+            if name != "expr" and not self.head:
                 self.poll()
-            if self.failures:
-                self._injected(argv)
             try:
-                return handler(self, argv)
+                if self.failures:
+                    self._injected(argv)
+                result = handler(self, argv)
             except TclError as error:
                 if error.code == SYNTAX_ERROR:
                     self.log(self.usage(argv[0]))
-                    raise TclError("", SYNTAX_ERROR) from None
-                raise
+                    error = TclError("", SYNTAX_ERROR)
+                raise self.ended(error) from None
+            return result[:-1] if self.head and result.endswith("\n") else result
 
         return dispatch
+
+    def ended(self, error: TclError) -> TclError:
+        """How the dialect tells of a command that failed: the head has Tcl's code, and its own in errorCode."""
+        if not self.head or error.code >= 0:
+            return error
+        result = error.result[:-1] if error.result.endswith("\n") else error.result
+        if error.code == CLOSE_CONNECTION:
+            return TclError(result, EXIT)
+        self.interp.top.vars["errorCode"] = "OpenOCD %d" % error.code
+        return TclError(result)
 
     def _injected(self, argv: List[str]) -> None:
         line = " ".join(argv)
@@ -193,8 +211,8 @@ class OpenOCD:
         self.event("debug-halted")
 
     def error(self, text: str) -> None:
-        """Log one line."""
-        self.log(text + "\n")
+        """Log one line; the head keeps the level before it, for which there is one here."""
+        self.log(("Error: " if self.head else "") + text + "\n")
 
     # --- one command line ---------------------------------------------------
 
@@ -265,7 +283,7 @@ class OpenOCD:
 
 
 def capture(ocd: OpenOCD, argv: List[str]) -> str:
-    """`capture SCRIPT`: what was logged replaces the result; the code stays."""
+    """`capture SCRIPT`: what was logged replaces the result, or goes before it in the head; the code stays, or is 1."""
     if len(argv) != 2:
         raise TclError("")
     sink: List[str] = []
@@ -274,11 +292,15 @@ def capture(ocd: OpenOCD, argv: List[str]) -> str:
     try:
         result = ocd.interp.eval_named(script, *SOURCE_CAPTURE)
     except TclError as error:
+        if sink and ocd.head:
+            raise TclError("".join(sink) + "\n" + error.result, error.code if error.code == EXIT else 1) from None
         if sink:
             raise TclError("".join(sink), error.code) from None
         raise
     finally:
         ocd.captures.pop()
+    if sink and ocd.head:
+        return "".join(sink) + "\n" + result
     return "".join(sink) if sink else result
 
 

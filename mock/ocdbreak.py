@@ -106,10 +106,19 @@ def _add(ocd: OpenOCD, address: int, length: int, hardware: bool) -> str:
     return "breakpoint set at %s\n" % address_text(address)
 
 
+def _row_of_head(point: Breakpoint) -> str:
+    where = "addr=%s, len=0x%x" % (address_text(point.address), point.length)
+    if point.hardware:
+        return "Hardware breakpoint(IVA): %s, num=%d\n" % (where, point.slot)
+    return "Software breakpoint(IVA): %s, orig_instr=0x%02x\n" % (where, point.original[0])
+
+
 def _list(ocd: OpenOCD) -> str:
     out = ""
     for point in ocd.breakpoints:
-        if point.hardware:
+        if ocd.head:
+            out += _row_of_head(point)
+        elif point.hardware:
             out += "Breakpoint(IVA): %s, 0x%x, %d\n" % (
                 address_text(point.address), point.length, point.slot,
             )
@@ -172,8 +181,9 @@ def _rbp(ocd: OpenOCD, argv: List[str]) -> str:
 
 def _wp_list(ocd: OpenOCD) -> str:
     return "".join(
-        "address: %s, len: 0x%08x, r/w/a: %d, value: 0x%08x, mask: 0x%08x\n"
-        % (address_text(point.address), point.length, point.access, point.value, point.mask)
+        "address: %s, len: 0x%08x, r/w/a: %s, value: 0x%08x, mask: 0x%08x\n"
+        % (address_text(point.address), point.length, "rwa"[point.access] if ocd.head else point.access,
+           point.value, point.mask)
         for point in ocd.watchpoints
     )
 

@@ -31,6 +31,10 @@ _SLOW = (
     "couldn't use block writes, falling back to single memory accesses\n"
 )
 _EXCEEDS = "File content exceeds flash bank size. Only %s the first %d bytes of the file"
+_LIST_HEAD = (
+    "{\n    name       {%s}\n    driver     %s\n    base       0x%08x\n    size       0x%x\n"
+    "    bus_width  0\n    chip_width 0\n    target     %s\n}\n"
+)
 _VERSIONS = {0x20036410: "STM32F10x (Medium Density) - Rev: Y",
              0x10036414: "STM32F10x (High Density) - Rev: Y"}
 
@@ -284,6 +288,8 @@ def _list(ocd: OpenOCD, argv: List[str]) -> str:
     if len(argv) != 1:
         raise wrong_args(argv[:1], "no arguments to 'flash list' command")
     size = len(ocd.board.flash) if ocd.probed else 0
+    if ocd.head:
+        return _LIST_HEAD % (NAME, DRIVER, FLASH_BASE, size, "vb.cpu")
     return "{name %s driver %s base %d size %d bus_width 0 chip_width 0 target vb.cpu}" % (
         NAME, DRIVER, FLASH_BASE, size,
     )

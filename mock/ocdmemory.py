@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List
 
-from ocdbase import OpenOCD, cut
+from ocdbase import OpenOCD, cut, fail
 from simboard import BusFault
 from tclmini import TclError, wrong_args
 from tclnumber import parse_int, to_int
@@ -53,6 +53,8 @@ def _read(ocd: OpenOCD, argv: List[str]) -> str:
         raise TclError("read_memory: addr + count wraps to zero")
     if count > 65536:
         raise TclError("read_memory: too large read request, exeeds 64K elements")
+    if count == 0 and ocd.head:
+        raise fail("read_memory: count must be greater than zero")
     out: List[str] = []
     while count > 0:
         part = min(count, _CHUNK // size)
@@ -67,6 +69,9 @@ def _read(ocd: OpenOCD, argv: List[str]) -> str:
                 "read_memory: read at %s with width=%d and count=%d failed"
                 % (address_text(address), width, part)
             )
+            if ocd.head:
+                # Behind what was read before, without a blank.
+                raise fail(" ".join(out) + "failed to read memory") from None
             raise TclError("read_memory: failed to read memory") from None
         out.append(" ".join(["0x%x" % value for value in ocd.board.unpack(data, size)]))
         count -= part

@@ -432,3 +432,6 @@ COMMANDS = {
     "vb.cpu curstate": _curstate, "vb.cpu was_examined": _was_examined, "vb.cpu cget": _cget,
     "vb.cpu get_reg": _get_reg, "vb.cpu set_reg": _set_reg,
 }
+
+# What the later head has beside these.
+HEAD_COMMANDS = {"tcl notifications": _notifications, "tcl trace": _trace}

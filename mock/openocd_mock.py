@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""A mock OpenOCD 0.12.0: a TCL-RPC server over a simulated board, with faults on demand.
+"""A mock OpenOCD, 0.12.0 or upstream's later head: a TCL-RPC server over a simulated board, with faults on demand.
 
 Usage: openocd_mock.py [--port N] [--control-port N] [--port-file PATH] [--script FILE]
                        [--flash-size BYTES] [--ram-size BYTES] [--work-area BYTES]
+                       [--dialect 0.12|head]
 
 Both ports are on 127.0.0.1; 0 lets the kernel choose.  PATH gets, in one atomic
 step and once both ports listen, `{"tcl": N, "control": N}`.  Nothing is printed.
@@ -96,7 +97,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import mockcommands  # noqa: E402
 import mockfaults  # noqa: E402
-from ocdbase import Client, OpenOCD  # noqa: E402
+from ocdbase import DIALECTS, Client, OpenOCD  # noqa: E402
 from simboard import Board  # noqa: E402
 from tclmini import TclError  # noqa: E402
 
@@ -451,7 +452,7 @@ class Server:
         def failing(_interp: object, _argv: List[str]) -> str:
             if params["log"]:
                 self.ocd.log(params["log"])
-            raise TclError(params["text"], params["code"])
+            raise self.ocd.ended(TclError(params["text"], params["code"]))
 
         name = "__mock_fail%d" % rule.number
         self.ocd.interp.commands[name] = failing
@@ -617,7 +618,7 @@ def _stop_on_signals(server: Server) -> None:
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the mock; returns the exit status."""
-    parser = argparse.ArgumentParser(description="A mock OpenOCD 0.12.0 for tests.")
+    parser = argparse.ArgumentParser(description="A mock OpenOCD for tests.")
     parser.add_argument("--port", type=int, default=0, help="TCL port, 0: the kernel chooses")
     parser.add_argument("--control-port", type=int, default=0, help="control port, likewise")
     parser.add_argument("--port-file", help="where to write both ports once listening")
@@ -625,10 +626,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--flash-size", type=int, default=128 * 1024, help="bytes (128 KiB)")
     parser.add_argument("--ram-size", type=int, default=20 * 1024, help="bytes (20 KiB)")
     parser.add_argument("--work-area", type=int, default=0, help="bytes at the start of RAM (0: none)")
+    parser.add_argument("--dialect", choices=DIALECTS, default=DIALECTS[0], help="which OpenOCD it speaks like (0.12)")
     options = parser.parse_args(arguments)
     sys.setrecursionlimit(40000)
     try:
-        server = Server(OpenOCD(Board(options.flash_size, options.ram_size), options.work_area))
+        server = Server(OpenOCD(Board(options.flash_size, options.ram_size), options.work_area, options.dialect))
         server.listen(options.port, options.control_port)
     except (OSError, ValueError) as error:
         parser.error(str(error))

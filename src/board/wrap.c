@@ -14,23 +14,25 @@
 #define CODE_TEXT_OF(code) #code
 #define CODE_TEXT(code) CODE_TEXT_OF(code)
 #define CODE_FILE CODE_TEXT(WRAP_CODE_FILE)
+/* Each `catch` resets errorCode, where OpenOCD after 0.12 has its own code. */
+#define KEEP_CODE ";catch {set ::errorCode $e};return -code $c $r"
 
 /* Closing tells no errors in Jim Tcl 0.81: what was written is counted. */
 static const char put_begin[] =
     "set c [catch {set p [file tempfile $m];set f [open $p wb];foreach d $args {$f puts -nonewline $d};"
     "$f close;if {[file size $p] != $n} {error {it is cut short}}} r];"
     "if {$c} {catch {$f close};set c " CODE_FILE "} else {";
-static const char put_end[] = "};catch {file delete -force $p};return -code $c $r";
+static const char put_end[] = "};catch {file delete -force $p}" KEEP_CODE;
 
 static const char get_begin[] = "if {[catch {set p [file tempfile $m]} r]} {return -code " CODE_FILE " $r};";
 static const char get_end[] =
     ";if {($c == 0 || $c == 2) && [catch {set f [open $p rb];set r [$f read];set d [$f close];set r} r]} {"
-    "catch {$f close};set c " CODE_FILE "};catch {file delete -force $p};return -code $c $r";
+    "catch {$f close};set c " CODE_FILE "};catch {file delete -force $p}" KEEP_CODE;
 
 static const char shared_begin[] =
     "if {[catch {file size $m} r] || $r != $n || ![file readable $m] || ![file writable $m]} {"
     "return -code " CODE_FILE " {it does not see the file that it was given}};set p $m;";
-static const char shared_end[] = ";return -code $c $r";
+static const char shared_end[] = KEEP_CODE;
 
 /* The name of the current target that has to be put back; "" if it need not. */
 static const char *target_to_restore(const struct ocd_info *info, const struct op_command *command)
@@ -56,10 +58,10 @@ static bool must_switch(const struct ocd_info *info, const struct op_command *co
 static void append_run(struct strbuf *out, const struct ocd_info *info, const struct op_command *command)
 {
     if (!must_switch(info, command)) {
-        strbuf_append_text(out, "set c [catch $s r]");
+        strbuf_append_text(out, "set c [catch $s r];set e $::errorCode");
         return;
     }
-    strbuf_append_text(out, "set c [catch {targets $t;eval $s} r]");
+    strbuf_append_text(out, "set c [catch {targets $t;eval $s} r];set e $::errorCode");
     if (target_to_restore(info, command)[0] != '\0') {
         strbuf_append_text(out, ";catch {targets $b}");
     }

@@ -115,6 +115,7 @@ static bool split(const struct ocd_reply *reply, size_t most, struct ocd_reply r
             !take_part(&reader, each->options_length, &each->options)) {
             return false;
         }
+        ocd_reply_take_own_code(each);
     }
     return reader.at == reader.end;
 }

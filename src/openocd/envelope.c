@@ -46,6 +46,23 @@ static const char envelope_tail[] =
     " $c [string bytelength $r] [string bytelength $l] [string bytelength $o]:"
     "$r$l$o\"}} ";
 
+void ocd_reply_take_own_code(struct ocd_reply *reply)
+{
+    static const char name[] = "OpenOCD ";
+    struct strbuf value = STRBUF_INIT;
+    if (reply->code == 1 && tcl_dict_get(reply->options, reply->options_length, "-errorcode", &value) &&
+        strncmp(strbuf_text(&value), name, sizeof(name) - 1) == 0) {
+        const char *digits = strbuf_text(&value) + sizeof(name) - 1;
+        char *behind;
+        errno = 0;
+        long code = strtol(digits, &behind, 10);
+        if (digits[0] == '-' && behind > digits && *behind == '\0' && errno == 0 && code < 0) {
+            reply->code = code;
+        }
+    }
+    strbuf_fini(&value);
+}
+
 bool ocd_reply_ok(const struct ocd_reply *reply)
 {
     return reply->code == 0 || reply->code == 2;
@@ -451,6 +468,7 @@ static size_t feed_end(struct envelope_decoder *decoder, char byte)
         .options = log + decoder->part_length[1] + 1,
         .options_length = decoder->part_length[2],
     };
+    ocd_reply_take_own_code(&reply);
     decoder->state = DECODER_BOUNDARY;
     decoder->handler.reply(decoder->context, decoder->nonce, &reply);
     return 1;

@@ -28,7 +28,7 @@
 /* What OpenOCD answered to one command. The bytes belong to the decoder and are gone when the callback
  * returns; each part is NUL-terminated behind its length. */
 struct ocd_reply {
-    long code; /* Tcl's: 0 ok, 2 return (also a success), 1 error; OpenOCD 0.12's own negative codes */
+    long code; /* Tcl's: 0 ok, 2 return (also a success), 1 error; OpenOCD's own negative codes */
     const char *result;
     size_t result_length;
     const char *log; /* what OpenOCD logged meanwhile */
@@ -37,6 +37,9 @@ struct ocd_reply {
     size_t options_length;
 };
 
+/* OpenOCD after 0.12 ends every command that fails with Tcl's 1 and tells its own code in errorCode
+ * ("OpenOCD -304", helper/command.c): that becomes the reply's code. Else nothing changes. */
+void ocd_reply_take_own_code(struct ocd_reply *reply);
 /* 0 or 2. */
 bool ocd_reply_ok(const struct ocd_reply *reply);
 /*

@@ -49,13 +49,14 @@ class Rig:
         wait: bool = True,
         require_lease: Sequence[int] = (),
         members: Optional[Dict[str, Any]] = None,
+        dialect: str = "0.12",
     ) -> None:
         """`share_dir`: files go over the link ("none"), or under this directory, which the mock sees too.
 
         `openocd`: ports of something else than mocks, one for each board. `extra`: further members of the configuration, `board`: of
         its boards, `flags`: of the command line.
         `wait`: until every link is idle. `require_lease`: boards that are changed under a lease only. `members`: further
-        ones of each board."""
+        ones of each board. `dialect`: how the mocks speak, "0.12" or "head"."""
         self.validator = validator
         self.clients: List[Client] = []
         self.mocks: List[MockControl] = []
@@ -64,7 +65,7 @@ class Rig:
         with ExitStack() as undo:
             if openocd is None:
                 for _ in range(boards):
-                    self.mocks.append(undo.enter_context(MockControl.start(*mock_flags)))
+                    self.mocks.append(undo.enter_context(MockControl.start("--dialect", dialect, *mock_flags)))
             ports = [mock.tcl_port for mock in self.mocks] if openocd is None else list(openocd)
             config: Dict[str, Any] = {"boards": [], "anonymous_role": role, "log_level": "debug"}
             for i, port in enumerate(ports):

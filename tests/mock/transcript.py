@@ -385,18 +385,20 @@ FLASH = steps(
 
 _GET = (
     "apply {{t b m s} {if {[catch {set p [file tempfile $m]} r]} {return -code 7700 $r};set c [catch $s r];"
-    "if {($c == 0 || $c == 2) && [catch {set f [open $p rb];set r [$f read];set d [$f close];set r} r]} {"
-    "catch {$f close};set c 7700};catch {file delete -force $p};return -code $c $r}} vb.cpu {} "
+    "set e $::errorCode;if {($c == 0 || $c == 2) && [catch {set f [open $p rb];set r [$f read];set d [$f close];set r} r]} {"
+    "catch {$f close};set c 7700};catch {file delete -force $p};"
+    "catch {set ::errorCode $e};return -code $c $r}} vb.cpu {} "
 )
 _PUT = (
     "apply {{t b m s n args} {set c [catch {set p [file tempfile $m];set f [open $p wb];"
     "foreach d $args {$f puts -nonewline $d};$f close;if {[file size $p] != $n} {error {it is cut short}}} r];"
-    "if {$c} {catch {$f close};set c 7700} else {set c [catch {targets $t;eval $s} r];catch {targets $b}};"
-    "catch {file delete -force $p};return -code $c $r}} vb.cpu vb.cpu "
+    "if {$c} {catch {$f close};set c 7700} else {set c [catch {targets $t;eval $s} r];"
+    "set e $::errorCode;catch {targets $b}};catch {file delete -force $p};catch {set ::errorCode $e};return -code $c $r}} vb.cpu vb.cpu "
 )
 _SHARED = (
     "apply {{t b m s n} {if {[catch {file size $m} r] || $r != $n || ![file readable $m] || ![file writable $m]} {"
-    "return -code 7700 {it does not see the file that it was given}};set p $m;set c [catch $s r];return -code $c $r}} "
+    "return -code 7700 {it does not see the file that it was given}};set p $m;set c [catch $s r];"
+    "set e $::errorCode;catch {set ::errorCode $e};return -code $c $r}} "
     "vb.cpu {} "
 )
 _PROBE_READ = "apply {p {if {![file isfile $p]} {return {}};set f [open $p rb];set d [$f read 100];$f close;return $d}} "

@@ -98,8 +98,9 @@ static void test_wrap_put_sends_the_bytes_beside_the_script(void **state)
         fixture,
         "apply {{t b m s n args} {set c [catch {set p [file tempfile $m];set f [open $p wb];foreach d "
         "$args {$f puts -nonewline $d};$f close;if {[file size $p] != $n} {error {it is cut short}}} "
-        "r];if {$c} {catch {$f close};set c 7700} else {set c [catch $s r]};catch {file delete -force "
-        "$p};return -code $c $r}} \"\" \"\" \"/tmp/a\\[b]-XXXXXX\" \"do \\$p\" 7",
+        "r];if {$c} {catch {$f close};set c 7700} else {set c [catch $s r];set e $::errorCode};catch {file "
+        "delete -force $p};catch {set ::errorCode $e};return -code $c $r}} \"\" \"\" \"/tmp/a\\[b]-XXXXXX\" "
+        "\"do \\$p\" 7",
         7);
 }
 
@@ -107,13 +108,14 @@ static void test_wrap_get_answers_with_the_file(void **state)
 {
     struct fixture *fixture = *state;
     fixture->command.file = OP_FILE_GET;
-    expect_begin(
-        fixture,
-        "apply {{t b m s} {if {[catch {set p [file tempfile $m]} r]} {return -code 7700 $r};set c "
-        "[catch $s r];if {($c == 0 || $c == 2) && [catch {set f [open $p rb];set r [$f read];set d [$f "
-        "close];set r} r]} {catch {$f close};set c 7700};catch {file delete -force $p};return -code $c "
-        "$r}} \"\" \"\" \"/tmp/a\\[b]-XXXXXX\" \"do \\$p\"",
-        0);
+    expect_begin(fixture,
+                 "apply {{t b m s} {if {[catch {set p [file tempfile $m]} r]} {return -code 7700 $r};set c "
+                 "[catch $s r];set e $::errorCode;if {($c == 0 || $c == 2) && [catch {set f [open $p rb];set "
+                 "r [$f read];set d [$f "
+                 "close];set r} r]} {catch {$f close};set c 7700};catch {file delete -force $p};catch {set "
+                 "::errorCode $e};return -code $c "
+                 "$r}} \"\" \"\" \"/tmp/a\\[b]-XXXXXX\" \"do \\$p\"",
+                 0);
 }
 
 static void test_wrap_puts_the_current_target_back(void **state)
@@ -124,7 +126,8 @@ static void test_wrap_puts_the_current_target_back(void **state)
     assert_true(exchange_begin(&fixture->exchange, &fixture->script, &fixture->data, &fixture->info,
                                &fixture->command, &fixture->err));
     const char *script = strbuf_text(&fixture->script);
-    assert_non_null(strstr(script, "set c [catch {targets $t;eval $s} r];catch {targets $b};"));
+    assert_non_null(
+        strstr(script, "set c [catch {targets $t;eval $s} r];set e $::errorCode;catch {targets $b};"));
     assert_non_null(strstr(script, "}} \"ab\" \"cpu\" \"/tmp"));
     /* There is none to put back. */
     fixture->info.current_target = fixture->info.target_count;
@@ -132,7 +135,7 @@ static void test_wrap_puts_the_current_target_back(void **state)
     assert_true(exchange_begin(&fixture->exchange, &fixture->script, &fixture->data, &fixture->info,
                                &fixture->command, &fixture->err));
     script = strbuf_text(&fixture->script);
-    assert_non_null(strstr(script, "set c [catch {targets $t;eval $s} r];if"));
+    assert_non_null(strstr(script, "set c [catch {targets $t;eval $s} r];set e $::errorCode;if"));
     assert_null(strstr(script, "targets $b"));
     /* It is current already. */
     fixture->info.current_target = 1;
@@ -216,7 +219,8 @@ static void begin_shared(struct fixture *fixture, char path[256])
     snprintf(script, sizeof script,
              "apply {{t b m s n} {if {[catch {file size $m} r] || $r != $n || ![file readable $m] || ![file "
              "writable $m]} {return -code 7700 {it does not see the file that it was given}};set p $m;set c "
-             "[catch $s r];return -code $c $r}} \"\" \"\" \"%s\" \"do \\$p\" %d",
+             "[catch $s r];set e $::errorCode;catch {set ::errorCode $e};return -code $c $r}} \"\" \"\" "
+             "\"%s\" \"do \\$p\" %d",
              path, (int)fixture->command.file_size);
     assert_string_equal(strbuf_text(&fixture->script), script);
     assert_int_equal(fixture->data.size, 0);

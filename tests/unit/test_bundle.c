@@ -190,9 +190,25 @@ static void test_bundle_refuses_every_cut(void **state)
     refuse(text, sizeof text, 2);
 }
 
+/* Each command has an errorCode of its own. */
+static void test_bundle_takes_own_codes(void **state)
+{
+    static const char text[] = "2 1 0 0 25 1 0 0 15:\0\0-errorcode {OpenOCD -304}\0\0\0-errorcode NONE\0";
+    struct ocd_reply replies[2];
+    struct ocd_reply reply = reply_of(text, sizeof text - 1);
+    size_t ran = 0;
+    struct err err;
+    (void)state;
+    assert_true(bundle_split(&reply, 2, replies, &ran, &err));
+    assert_int_equal(ran, 2);
+    assert_int_equal(replies[0].code, -304);
+    assert_int_equal(replies[1].code, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bundle_takes_own_codes),
         cmocka_unit_test(test_bundle_words_are_quoted),
         cmocka_unit_test(test_bundle_fits_an_envelope),
         cmocka_unit_test(test_bundle_splits_answers),

@@ -668,9 +668,42 @@ static void test_envelope_reply_words_keep_any_byte(void **state)
 
 #define DECODER_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+/* OpenOCD's own code, where newer versions tell it. */
+static void test_envelope_own_code(void **state)
+{
+    static const struct {
+        long code;
+        const char *options;
+        long expected;
+    } cases[] = {
+        {1, "-code 1 -level 0 -errorinfo {{} {} 1} -errorcode {OpenOCD -304}", -304},
+        {1, "-errorcode {OpenOCD -4}", -4},
+        {1, "-errorcode NONE", 1},
+        {1, "", 1},
+        {1, "-errorcode", 1},
+        {1, "-errorcode {OpenOCD 4}", 1},
+        {1, "-errorcode {OpenOCD -}", 1},
+        {1, "-errorcode {OpenOCD -4 more}", 1},
+        {1, "-errorcode {OpenOCD -99999999999999999999}", 1},
+        {0, "-errorcode {OpenOCD -304}", 0},
+        {-902, "-errorcode {OpenOCD -304}", -902},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct ocd_reply reply = {.code = cases[i].code,
+                                  .result = "",
+                                  .log = "",
+                                  .options = cases[i].options,
+                                  .options_length = strlen(cases[i].options)};
+        ocd_reply_take_own_code(&reply);
+        assert_int_equal(reply.code, cases[i].expected);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_envelope_own_code),
         cmocka_unit_test(test_envelope_encode_wraps_the_script),
         cmocka_unit_test(test_envelope_encode_hands_data_on),
         cmocka_unit_test(test_envelope_encode_minds_the_limit),
