@@ -83,10 +83,11 @@ def clients_of(rig: Rig, authority: Authority, sockets: ExitStack, **hello: str)
 
 def timer_of(connection: socket.socket) -> str:
     """The kernel's timer of the daemon's end of a connection, as proc(5) has it."""
-    mine = connection.getsockname()[1]
+    mine, daemons = connection.getsockname()[1], connection.getpeername()[1]
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
-        if int(fields[2].rpartition(":")[2], 16) == mine:
+        ports = tuple(int(field.rpartition(":")[2], 16) for field in fields[1:3])
+        if ports == (daemons, mine):
             return fields[5].partition(":")[0]
     raise AssertionError("the daemon's end is not there")
 

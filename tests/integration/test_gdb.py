@@ -102,7 +102,7 @@ class Reader:
 
     def _run(self) -> None:
         try:
-            while not self._stop.is_set():
+            while not self._stop.wait(0.005):  # and let gdb have the processor and OpenOCD
                 self.values += self._client.call("memory.read_u32", address=WORD)["values"]
         except BaseException as failure:  # noqa: BLE001
             self.failure.append(failure)
