@@ -102,7 +102,9 @@ class Reader:
 
     def _run(self) -> None:
         try:
-            while not self._stop.wait(0.005):  # and let gdb have the processor and OpenOCD
+            # Programs that wake each other on one processor without a pause can keep Linux from running anything
+            # else there, threads of its own included, for half a minute: its log calls that a workqueue lockup.
+            while not self._stop.wait(0.005):
                 self.values += self._client.call("memory.read_u32", address=WORD)["values"]
         except BaseException as failure:  # noqa: BLE001
             self.failure.append(failure)
