@@ -83,7 +83,8 @@ class OpenOCD:
         self.captures: List[List[str]] = []
         self.stop = False
         self.failures: List[Tuple["re.Pattern[str]", int, str, str]] = []
-        self.state = "halted" if board.halted else "running"
+        # The head polls only when that is due: here, when it is told to or has another reason.
+        self.state = "unknown" if self.head else "halted" if board.halted else "running"
         self.halt_reason = "debug-request"
         self.reset_seen = False
         # OpenOCD's copies of the core registers; those in `dirty` are to be written back.
@@ -255,7 +256,8 @@ class OpenOCD:
 
     def needs_poll(self) -> bool:
         """True when the board's state is not the one that OpenOCD knows of."""
-        return self.state != ("halted" if self.board.halted else "running") or self.reset_seen
+        now = "halted" if self.board.halted else "running"
+        return self.state not in (now, "unknown") or self.reset_seen
 
     def event(self, name: str) -> None:
         """Tell every connection of a target event, and of a state it has not heard of."""

@@ -59,7 +59,7 @@ def poll_target(ocd: OpenOCD) -> None:
         ocd.reset_seen = False
         ocd.state = "reset"
         return
-    if ocd.state == "reset":
+    if ocd.state in ("reset", "unknown"):
         ocd.state = "running"
     if ocd.board.halted and ocd.state == "running":
         enter_halt(ocd)
@@ -103,6 +103,11 @@ def _curstate(ocd: OpenOCD, argv: List[str]) -> str:
 
 def _was_examined(ocd: OpenOCD, argv: List[str]) -> str:
     return "1"
+
+
+def _arp_poll(ocd: OpenOCD, argv: List[str]) -> str:
+    poll_target(ocd)
+    return ""
 
 
 def _cget(ocd: OpenOCD, argv: List[str]) -> str:
@@ -430,7 +435,7 @@ COMMANDS = {
     "set_reg": _set_reg, "tcl_notifications": _notifications, "tcl_trace": _trace, "poll": _poll,
     "sleep": _sleep, "adapter name": _adapter_name, "shutdown": _shutdown,
     "vb.cpu curstate": _curstate, "vb.cpu was_examined": _was_examined, "vb.cpu cget": _cget,
-    "vb.cpu get_reg": _get_reg, "vb.cpu set_reg": _set_reg,
+    "vb.cpu arp_poll": _arp_poll, "vb.cpu get_reg": _get_reg, "vb.cpu set_reg": _set_reg,
 }
 
 # What the later head has beside these.

@@ -62,7 +62,8 @@ uint64_t ocd_target_last_address(const struct ocd_target *target)
 /*
  * One script, so that the survey costs one target poll. `reg` without a name only lists what OpenOCD has
  * cached: it touches no target, and the size of the program counter tells how wide addresses are. It works on
- * the current target, which is put back afterwards.
+ * the current target, which is put back afterwards. OpenOCD after 0.12 polls a target only when that is due,
+ * and does not know the state of one that it has just found: that is asked for here.
  */
 void ocd_info_survey_script(struct strbuf *script)
 {
@@ -74,6 +75,7 @@ void ocd_info_survey_script(struct strbuf *script)
         "set endian little; catch {set endian [$t cget -endian]};"
         "set gdb {}; catch {set gdb [$t cget -gdb-port]};"
         "set state [$t curstate]; set on 1;"
+        "if {$state eq {unknown}} {catch {if {[$t was_examined]} {$t arp_poll; set state [$t curstate]}}};"
         "if {$state eq {unknown}} {catch {set on [jtag tapisenabled [$t cget -chain-position]]}};"
         "lappend r [list $t [$t cget -type] $endian $state $bits $gdb $on]};"
         "if {$cur ne {}} {targets $cur}; list $cur $r [flash list]}}");

@@ -35,6 +35,11 @@ def halted(spoken: Rig) -> Halted:
     return spoken, client
 
 
+def test_a_target_that_was_not_polled_yet_is_no_problem(spoken: Rig) -> None:
+    status = spoken.client().call("board.status")
+    assert "problem" not in status and status["targets"][0]["state"] == "running"
+
+
 def test_memory_is_read_and_written(halted: Halted) -> None:
     rig, client = halted
     client.call("memory.write_u32", address=RAM, values=[1, 0xFFFFFFFF])
