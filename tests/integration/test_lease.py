@@ -404,8 +404,8 @@ def start_write(client: Client, seed: int) -> None:
 def test_it_does_not_end_under_its_running_change(slow_stack: Stack) -> None:
     holder, client = slow_stack.client(), slow_stack.client()
     holder.call("lease.acquire", ttl_ms=1000)
-    start_write(holder, 1)
     granted = client.send("lease.acquire", wait_ms=HOUR)
+    start_write(holder, 1)
     wait_state(client, "overdue")
     assert client.fail("memory.write_u8", address=RAM_BASE, values=1).kind == "board_busy"
     assert holder.fail("memory.write_u8", address=RAM_BASE, values=1).kind == "lease_lost"
