@@ -70,6 +70,11 @@ static const char help_text[] =
     "  --log-level LEVEL       error, warn, info or debug [info]\n"
     "  --help, --version\n"
     "\n"
+    "Each client takes a descriptor: the limit on open files is raised to the hard one (ulimit -Hn), and "
+    "where "
+    "that\n"
+    "carries fewer clients than the file's max_clients [16384] the log says at the start how many.\n"
+    "\n"
     "Options override what the file says. Exit status: 0 after SIGTERM or SIGINT, 1 if something failed at "
     "start,\n"
     "2 for bad usage or bad configuration.\n";
@@ -358,9 +363,10 @@ static void raise_descriptor_limit(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        rlim_t before = limit.rlim_cur;
         limit.rlim_cur = limit.rlim_max;
         if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-            log_warn("the limit on open files stays at %llu: %s", (unsigned long long)limit.rlim_cur,
+            log_warn("the limit on open files stays at %llu: %s", (unsigned long long)before,
                      strerror(errno));
         }
     }

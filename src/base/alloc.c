@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 static void *require(void *memory, size_t size)
 {
@@ -34,6 +37,13 @@ void *xcalloc(size_t count, size_t size)
 void *xrealloc(void *memory, size_t size)
 {
     return require(realloc(memory, at_least_one(size)), size);
+}
+
+void alloc_give_back(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 char *xstrdup(const char *text)

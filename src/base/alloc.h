@@ -12,6 +12,8 @@ void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *memory, size_t size);
 char *xstrdup(const char *text);
+/* Gives free memory back to the system, where the allocator can: worth its while when much was freed. */
+void alloc_give_back(void);
 /* Copies `length` bytes and ends them with a NUL. */
 char *xstrndup(const char *text, size_t length);
 

@@ -43,7 +43,7 @@ static void write_client(const struct client *asker, const struct client *other,
         }
     }
     json_close_array(json);
-    json_text(json, "transport", other->transport);
+    json_text(json, "transport", client_transport_name(other->transport));
     if (client_is_admin(asker)) {
         json_text(json, "address", other->peer);
     }

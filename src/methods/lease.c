@@ -6,6 +6,7 @@
 #include "board/board_lease.h"
 #include "methods/handlers_gen.h"
 #include "methods/write.h"
+#include "server/events.h"
 #include "server/request.h"
 
 static const char *state_name(enum lease_state state)
@@ -127,6 +128,7 @@ bool method_lease_acquire(struct request *request, struct params_lease_acquire *
         return false;
     }
     struct lease_waiter *waiter = new_waiter(request, params);
+    events_hear(request->client);
     if (!board_lease_acquire(request->board, waiter, params->wait_ms, &waits, err)) {
         free(waiter);
         return false;
@@ -143,6 +145,7 @@ bool method_lease_acquire(struct request *request, struct params_lease_acquire *
 bool method_lease_renew(struct request *request, struct params_lease_renew *params, struct err *err)
 {
     struct board *board = NULL;
+    events_hear(request->client); /* it may become the holder's own connection */
     if (!request_find_board(request, params->board.text, &board, err) ||
         !request_check_lease(request, board, params->lease.text, err) ||
         !board_lease_renew(board, request->client, params->lease.text, params->ttl_ms, err)) {

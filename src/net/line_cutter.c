@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-/* A connection that sent one long line should not keep its memory until the next one. */
-#define KEPT_CAPACITY ((size_t)16 * 1024)
+/* A connection should not keep the memory of its last line until the next one, which may be a day away: there
+ * are many of them. */
+#define KEPT_CAPACITY ((size_t)512)
 
 void line_cutter_init(struct line_cutter *cutter, size_t max_line)
 {

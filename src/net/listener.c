@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@
  * open. */
 #define ACCEPT_ROUNDS 32
 #define EXHAUSTED_PAUSE_MS 100
+/* As many as may wait are bounded by the kernel alone (net.core.somaxconn). */
+#define BACKLOG INT_MAX
 
 #define UNIX_MODE_MASK 0117 /* what 0660 does not allow */
 #define UNIX_PATH_SIZE sizeof(((struct sockaddr_un *)NULL)->sun_path)
@@ -176,7 +179,7 @@ static bool open_socket(struct net_listener *listener, const struct net_address 
     if (is_unix ? !open_unix(listener, address, err) : !open_tcp(listener, address, err)) {
         return false;
     }
-    if (listen(listener->fd, SOMAXCONN) != 0) {
+    if (listen(listener->fd, BACKLOG) != 0) {
         return fail(address, "listen", errno, err);
     }
     return true;

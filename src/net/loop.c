@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/list.h"
 #include "net/loop_event.h"
+#include "net/loop_memory.h"
 
 /* Ten years: what is later never fires, and no arithmetic on it overflows. */
 #define MAX_DELAY_S (UINT64_C(10) * 365 * 24 * 3600)
@@ -90,6 +91,7 @@ struct loop *loop_new(void)
     /* libevent writes with writev(), which knows no MSG_NOSIGNAL. Children that are started must take this
      * back. */
     signal(SIGPIPE, SIG_IGN);
+    loop_memory_init();
     struct loop *loop = xcalloc(1, sizeof *loop);
     list_init(&loop->graveyard);
     list_init(&loop->remnants);

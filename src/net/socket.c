@@ -14,6 +14,8 @@
 /* So is a client that does not take what was sent: while there is some of it, the kernel does not probe. */
 #define UNTAKEN_LIMIT_MS 120000
 
+#define DISCARD_SIZE ((size_t)16 * 1024)
+#define DISCARD_ROUNDS 64
 #define HOST_SIZE 80
 #define PORT_SIZE 8
 
@@ -80,6 +82,16 @@ void socket_tune_accepted(int fd)
     socket_tune(fd);
     if (is_tcp(fd)) {
         set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, UNTAKEN_LIMIT_MS);
+    }
+}
+
+void socket_discard_input(int fd)
+{
+    char scratch[DISCARD_SIZE];
+    for (int i = 0; i < DISCARD_ROUNDS; i++) {
+        if (recv(fd, scratch, sizeof scratch, MSG_DONTWAIT) <= 0) {
+            return;
+        }
     }
 }
 

@@ -25,6 +25,10 @@ void socket_tune(int fd);
  * minutes. */
 void socket_tune_accepted(int fd);
 
+/* Throws away what the peer has sent already, up to a mebibyte: a socket that is closed with bytes unread
+ * sends a reset, which can overtake what the peer has yet to read. */
+void socket_discard_input(int fd);
+
 /*
  * Whether a TCP socket is connected to itself. Connecting to a port of the local host that nobody listens on
  * can do that, where the kernel happens to choose the same port for the near end.

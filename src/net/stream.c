@@ -36,9 +36,8 @@
 #define READ_SIZE ((size_t)64 * 1024)
 /* As much as libevent 2.1 reads at a time, whatever it is told. */
 #define LIBEVENT_READ_SIZE 4096u
-/* What a peer has sent already is thrown away before a flushed close, up to this much. */
-#define DISCARD_SIZE ((size_t)16 * 1024)
-#define DISCARD_ROUNDS 64
+/* So little is copied, one behind the other: a reference of its own would take several times its memory. */
+#define SMALL_SIZE ((size_t)4 * 1024)
 
 enum stream_state { STREAM_CONNECTING, STREAM_OPEN, STREAM_FAILED, STREAM_FLUSHING, STREAM_CLOSED };
 
@@ -129,25 +128,15 @@ static void shut(struct net_stream *stream)
     loop_bury(stream->loop, stream, free_stream);
 }
 
-/* A socket that is closed with bytes unread sends a reset, which can overtake what the peer has yet to read.
- */
-static void discard_input(int fd)
-{
-    char scratch[DISCARD_SIZE];
-    for (int i = 0; i < DISCARD_ROUNDS; i++) {
-        if (recv(fd, scratch, sizeof scratch, MSG_DONTWAIT) <= 0) {
-            return;
-        }
-    }
-}
-
 static void finish_flush(struct net_stream *stream)
 {
     if (stream->tls != NULL) {
         tls_session_shut(stream->tls);
     }
-    shutdown(stream->fd, SHUT_WR);
-    discard_input(stream->fd);
+    if (!stream->ended || stream->tls != NULL) { /* else nothing unread is left */
+        shutdown(stream->fd, SHUT_WR);
+        socket_discard_input(stream->fd);
+    }
     shut(stream);
 }
 
@@ -358,6 +347,11 @@ void net_stream_write_take(struct net_stream *stream, struct strbuf *take_buf)
 {
     size_t length = take_buf->length;
     if (!may_write(stream) || length == 0) {
+        strbuf_fini(take_buf);
+        return;
+    }
+    if (length <= SMALL_SIZE) {
+        net_stream_write(stream, take_buf->data, length);
         strbuf_fini(take_buf);
         return;
     }

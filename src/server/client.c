@@ -49,7 +49,8 @@ static void set_closed(struct client *client)
 {
     client->state = CLIENT_CLOSED;
     client->stream = NULL;
-    events_set_topics(client, 0, 0);
+    client->server->counters.connected[client->transport]--;
+    events_forget(client);
     loop_timer_cancel(client->slow_timer);
     loop_timer_free(client->login_timer);
     client->login_timer = NULL;
@@ -210,7 +211,7 @@ uint64_t client_sent_bytes(const struct client *client)
 static void on_slow_timer(void *context)
 {
     struct client *client = context;
-    if (client_has_room(client)) {
+    if (client_has_room(client) && !client->awaited) {
         return;
     }
     if (client_taken_bytes(client) == client->taken_at_arming) {
@@ -222,6 +223,14 @@ static void on_slow_timer(void *context)
     loop_timer_set(client->slow_timer, client->server->config->limits.slow_reader_ms);
 }
 
+static void arm_slow_timer(struct client *client)
+{
+    if (!loop_timer_is_set(client->slow_timer)) {
+        client->taken_at_arming = client_taken_bytes(client);
+        loop_timer_set(client->slow_timer, client->server->config->limits.slow_reader_ms);
+    }
+}
+
 void client_send(struct client *client, struct strbuf *take_line)
 {
     if (client->stream == NULL) {
@@ -229,11 +238,20 @@ void client_send(struct client *client, struct strbuf *take_line)
         return;
     }
     net_stream_write_take(client->stream, take_line);
-    if (!client_has_room(client) && !loop_timer_is_set(client->slow_timer)) {
-        client->taken_at_arming = client_taken_bytes(client);
-        loop_timer_set(client->slow_timer, client->server->config->limits.slow_reader_ms);
+    if (!client_has_room(client)) {
+        arm_slow_timer(client);
     }
     update_reading(client);
+}
+
+void client_await_reader(struct client *client, size_t pending)
+{
+    size_t usual = client->server->config->limits.max_output_bytes / 2;
+    client->awaited = pending > 0;
+    net_stream_set_low_water(client->stream, client->awaited ? pending : usual);
+    if (client->awaited) {
+        arm_slow_timer(client);
+    }
 }
 
 void client_request_done(struct client *client)
@@ -373,6 +391,21 @@ static const struct net_stream_handler stream_handler = {
     .failed = on_failed,
 };
 
+const char *client_transport_name(enum client_transport transport)
+{
+    switch (transport) {
+    case CLIENT_TCP:
+        return "tcp";
+    case CLIENT_TLS:
+        return "tls";
+    case CLIENT_UNIX:
+        return "unix";
+    case CLIENT_TRANSPORT_COUNT:
+        break;
+    }
+    return "?";
+}
+
 struct client *client_new(struct server *server, int fd, struct net_tls *tls)
 {
     size_t max_line = server->config->limits.max_line_bytes;
@@ -382,6 +415,7 @@ struct client *client_new(struct server *server, int fd, struct net_tls *tls)
     client->grant = &server->config->identities.anonymous;
     list_init(&client->requests);
     list_init(&client->watches);
+    list_init(&client->hearer_node);
     client->slow_timer = loop_timer_new(server->loop, on_slow_timer, client);
     client->stream = tls == NULL
                          ? net_stream_accept(server->loop, fd, &stream_handler, client, max_line)
@@ -392,7 +426,10 @@ struct client *client_new(struct server *server, int fd, struct net_tls *tls)
     server->counters.clients++;
     server->counters.clients_total++;
     client->number = server->counters.clients_total;
-    client->transport = tls != NULL ? "tls" : strcmp(client->peer, "unix") == 0 ? "unix" : "tcp";
+    client->transport = tls != NULL                         ? CLIENT_TLS
+                        : strcmp(client->peer, "unix") == 0 ? CLIENT_UNIX
+                                                            : CLIENT_TCP;
+    server->counters.connected[client->transport]++;
     clock_wall_text(client->since);
     log_debug("client %s: connected", client->peer);
     if (tls == NULL) {

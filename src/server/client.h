@@ -27,8 +27,8 @@ struct client {
     struct server *server;
     struct net_stream *stream; /* NULL once CLOSED */
     enum client_state state;
-    uint64_t number;             /* no other connection of this daemon has had it */
-    const char *transport;       /* "tcp", "tls" or "unix" */
+    uint64_t number; /* no other connection of this daemon has had it */
+    enum client_transport transport;
     char since[CLOCK_TEXT_SIZE]; /* wall clock */
     char peer[64];
     char name[129]; /* what server.hello said; "" if nothing */
@@ -50,9 +50,11 @@ struct client {
     size_t max_line;     /* bytes of a line, as long as its role is what it is */
     bool first_line_seen;
     bool reading_paused;
-    struct loop_timer *slow_timer; /* runs while the output stands above its bound */
+    bool awaited;                  /* by client_await_reader() */
+    struct loop_timer *slow_timer; /* runs while the output stands above its bound, or it is awaited */
     uint64_t taken_at_arming;
     uint64_t half_closed_used_us; /* link time since its input ended */
+    struct list hearer_node;      /* in server.hearers, or in no list */
     uint64_t topics;              /* bits of enum rpc_topic... that it subscribed to */
     uint64_t topic_boards;        /* bits of board indexes */
     uint64_t event_seq;           /* of the last event that was for it */
@@ -61,6 +63,9 @@ struct client {
     size_t watch_count;
     size_t watch_bytes; /* as they count for its limit */
 };
+
+/* "tcp", "tls" or "unix". */
+const char *client_transport_name(enum client_transport transport);
 
 /* `tls` NULL: a plain connection. */
 struct client *client_new(struct server *server, int fd, struct net_tls *tls);
@@ -90,6 +95,9 @@ bool client_has_room(const struct client *client);
  * start; with TLS roughly. Both 0 once it is CLOSED. */
 uint64_t client_sent_bytes(const struct client *client);
 uint64_t client_taken_bytes(const struct client *client);
+/* Something waits until no more than `pending` bytes of its output are left, which events_drained() tells; a
+ * client that takes nothing until then is too slow a reader. 0: nothing does any more. */
+void client_await_reader(struct client *client, size_t pending);
 /* A request of its list was answered: reads on, or ends the connection. */
 void client_request_done(struct client *client);
 /* For board_handler.may_run. */

@@ -35,7 +35,7 @@ void config_init(struct config *config)
         .max_board_operations = 65536,
         .max_output_bytes = 1024u * 1024u,
         .max_inline_bytes = 4u * 1024u * 1024u,
-        .max_clients = 4096,
+        .max_clients = 16384,
         .slow_reader_ms = 30000,
         .login_ms = 10000,
         .max_stage_bytes = 256u * 1024u * 1024u,

@@ -53,7 +53,7 @@ struct config_limits {
     uint64_t max_output_bytes; /* of output that one connection has not taken; reads that would add to it
                                   pause; 1 MiB */
     uint64_t max_inline_bytes; /* of data in one reply that is not streamed, 1 to 16 MiB; 4 MiB by default */
-    uint64_t max_clients;      /* 1 to 100,000; 4,096 by default */
+    uint64_t max_clients;      /* 1 to 100,000; 16,384 by default; server/places.h says how many it can be */
     uint64_t slow_reader_ms;   /* 100 to 3,600,000; 30,000 by default */
     uint64_t login_ms;        /* of a TLS handshake, and then for saying who one is; 100 to 600,000; 10,000 */
     uint64_t max_stage_bytes; /* of all stages of an identity, 1 to 1 TiB; 256 MiB by default */

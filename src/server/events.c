@@ -13,6 +13,10 @@
 /* The JSON of a result that goes with an event; longer ones are asked for. */
 #define RESULT_MOST_BYTES 4096u
 #define PROGRESS_EVERY_US 100000u
+/* What is kept for all those who do not read: a subscriber has no room for events beyond its part of it. Nor
+ * has it, if that is less, beyond what its output may hold anyway. */
+#define MOST_KEPT_BYTES ((size_t)64 * 1024 * 1024)
+#define LEAST_ROOM_BYTES ((size_t)4 * 1024)
 
 struct event {
     enum rpc_topic topic;
@@ -98,11 +102,39 @@ static void tell_lost(struct client *client)
     strbuf_fini(&members);
 }
 
+/* How much of anything may be on its way to a client that is to get one event more. */
+static size_t event_room(const struct server *server)
+{
+    size_t part = MOST_KEPT_BYTES / (server->hearer_count > 0 ? server->hearer_count : 1);
+    size_t room = part > LEAST_ROOM_BYTES ? part : LEAST_ROOM_BYTES;
+    size_t most = server->config->limits.max_output_bytes;
+    return room < most ? room : most;
+}
+
+static bool has_room(const struct client *client)
+{
+    return client->stream != NULL && net_stream_pending(client->stream) < event_room(client->server);
+}
+
 void events_drained(struct client *client)
 {
-    if (client->events_lost > 0 && client_has_room(client)) {
-        tell_lost(client);
+    if (client->events_lost == 0) {
+        return;
     }
+    if (has_room(client)) {
+        tell_lost(client);
+        client_await_reader(client, 0);
+    } else { /* told when half of the room is free; what it does not read has an end like any output */
+        client_await_reader(client, event_room(client->server) / 2);
+    }
+}
+
+static void lose(struct client *client)
+{
+    client->event_seq++;
+    client->events_lost++;
+    client->server->counters.events_lost++;
+    events_drained(client);
 }
 
 static bool is_own(const struct client *client, const struct event *event)
@@ -114,10 +146,8 @@ static bool is_own(const struct client *client, const struct event *event)
 static void deliver(struct client *client, const struct event *event)
 {
     events_drained(client);
-    if (!client_has_room(client)) {
-        client->event_seq++;
-        client->events_lost++;
-        client->server->counters.events_lost++;
+    if (!has_room(client)) {
+        lose(client);
         return;
     }
     send_numbered(client, event->members.data, event->members.length,
@@ -143,8 +173,8 @@ static bool is_for(const struct client *client, const struct event *event)
 static void finish(struct server *server, struct event *event)
 {
     if (event->concerns != NULL || is_wanted(server, event->topic)) {
-        list_for_each_safe (node, next, &server->clients) {
-            struct client *client = list_entry(node, struct client, node);
+        list_for_each_safe (node, next, &server->hearers) {
+            struct client *client = list_entry(node, struct client, hearer_node);
             if (is_for(client, event)) {
                 deliver(client, event);
             }
@@ -154,12 +184,32 @@ static void finish(struct server *server, struct event *event)
     strbuf_fini(&event->own);
 }
 
+void events_hear(struct client *client)
+{
+    if (list_is_empty(&client->hearer_node) && client->state != CLIENT_CLOSED) {
+        list_append(&client->server->hearers, &client->hearer_node);
+        client->server->hearer_count++;
+    }
+}
+
+void events_forget(struct client *client)
+{
+    events_set_topics(client, 0, 0);
+    if (!list_is_empty(&client->hearer_node)) {
+        list_remove(&client->hearer_node);
+        client->server->hearer_count--;
+    }
+}
+
 void events_set_topics(struct client *client, uint64_t topics, uint64_t boards)
 {
     size_t *users = client->server->topic_users;
     for (size_t i = 0; i < 64; i++) {
         users[i] -= (client->topics >> i) & 1;
         users[i] += (topics >> i) & 1;
+    }
+    if (topics != 0) {
+        events_hear(client);
     }
     client->topics = topics;
     client->topic_boards = boards;

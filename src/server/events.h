@@ -1,7 +1,8 @@
 /*
  * Events to the clients that subscribed to their topic, numbered in one row for each connection. A client
- * that does not read loses them (its output is bounded) and gets the event `dropped` in their place, with
- * their number and a snapshot. May be called from anywhere in the server: nothing is called back.
+ * that does not read loses them (its output is bounded, and so is what is kept for all subscribers together)
+ * and gets the event `dropped` in their place, with their number and a snapshot. May be called from anywhere
+ * in the server: nothing is called back.
  */
 #ifndef OCDMUX_SERVER_EVENTS_H
 #define OCDMUX_SERVER_EVENTS_H
@@ -38,6 +39,10 @@ void events_lease(struct server *server, struct board *board, enum lease_event e
 
 /* What the client hears of from now on: bits of enum rpc_topic..., and bits of board indexes. */
 void events_set_topics(struct client *client, uint64_t topics, uint64_t boards);
+/* From now on events may concern it, subscribed or not: it asks for leases. Else nobody looks at it. */
+void events_hear(struct client *client);
+/* It is CLOSED. */
+void events_forget(struct client *client);
 /* "snapshot" of the boards that it hears of. */
 void events_write_snapshot(const struct client *client, struct json_writer *json);
 /* It has room for output again. */

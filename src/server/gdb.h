@@ -10,6 +10,9 @@
 #include "board/board.h"
 #include "rpc/json_write.h"
 
+/* Of one board at a time, with two connections each; more wait in the kernel's queue. */
+#define GDB_MOST_SESSIONS 64u
+
 struct config_identities;
 struct gdb;
 struct server;

@@ -22,8 +22,6 @@
 #include "server/login.h"
 #include "server/server.h"
 
-/* Connections of one board; more wait in the kernel's queue. */
-#define GDB_MOST_SESSIONS 64u
 /* Who has connected has so long to say something, and OpenOCD to take the connection. */
 #define GDB_LIMIT_MS 10000u
 

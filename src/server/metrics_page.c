@@ -234,17 +234,12 @@ static void write_requests(const struct server *server, struct strbuf *out)
 
 static void write_clients(const struct server *server, struct strbuf *out)
 {
-    static const char *const transports[] = {"tcp", "tls", "unix"};
     static const char name[] = "ocdmux_clients";
     metrics_text_family(out, name, "gauge", "Connected clients.");
-    for (size_t i = 0; i < sizeof transports / sizeof transports[0]; i++) {
-        const struct metrics_label labels[] = {{"transport", transports[i]}, {NULL, NULL}};
-        uint64_t count = 0;
-        list_for_each (node, &server->clients) {
-            const struct client *client = list_entry(node, struct client, node);
-            count += client->state != CLIENT_CLOSED && strcmp(client->transport, transports[i]) == 0;
-        }
-        metrics_text_sample(out, name, labels, count);
+    for (unsigned i = 0; i < CLIENT_TRANSPORT_COUNT; i++) {
+        const char *transport = client_transport_name((enum client_transport)i);
+        const struct metrics_label labels[] = {{"transport", transport}, {NULL, NULL}};
+        metrics_text_sample(out, name, labels, server->counters.connected[i]);
     }
 }
 
@@ -266,6 +261,9 @@ static void write_server(const struct server *server, struct strbuf *out)
         const char *help;
         uint64_t value;
     } rows[] = {
+        {"ocdmux_clients_limit", "gauge",
+         "Clients that are taken at a time: max_clients, or fewer where descriptors are short.",
+         server->places},
         {"ocdmux_clients_seen_total", "counter", "Clients that have connected.", counters->clients_total},
         {"ocdmux_notifications_total", "counter", "Notifications sent to clients.", counters->notifications},
         {"ocdmux_events_dropped_total", "counter", "Events that clients had no room for.",

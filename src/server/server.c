@@ -14,11 +14,17 @@
 #include "server/events.h"
 #include "server/gdb.h"
 #include "server/metrics_page.h"
+#include "server/places.h"
 #include "server/request.h"
 #include "server/target_waits.h"
 #include "server/watch.h"
 
 #define STOP_LOOK_MS 20u
+/* When so many clients have left, the memory that they had goes back to the system: the allocator alone keeps
+ * it as long as anything stands behind it. */
+#define CROWD 256u
+#define FEW 16u
+#define GIVE_BACK_MS 200u
 
 /* NULL before its listener is open, and where it has none. */
 static struct gdb *gdb_of(const struct server *server, const struct board *board)
@@ -97,7 +103,7 @@ static const struct board_handler board_handler = {
 
 static bool is_full(const struct server *server)
 {
-    return server->counters.clients >= server->config->limits.max_clients;
+    return server->counters.clients >= server->places;
 }
 
 /* Connections beyond the limit wait in the kernel's queue until one of the others has gone. */
@@ -141,9 +147,25 @@ void server_connection_gone(struct server *server, struct client *client)
     }
 }
 
+/* As long as they leave it looks again: the last ones of a crowd are part of it. */
+static void on_give_back(void *context)
+{
+    struct server *server = context;
+    bool still = server->gone_clients >= FEW;
+    server->gone_clients = 0;
+    alloc_give_back();
+    if (still) {
+        loop_timer_set(server->give_back, GIVE_BACK_MS);
+    }
+}
+
 void server_client_gone(struct server *server)
 {
     update_listeners(server);
+    server->gone_clients++;
+    if (server->gone_clients >= CROWD && !loop_timer_is_set(server->give_back)) {
+        loop_timer_set(server->give_back, GIVE_BACK_MS);
+    }
 }
 
 void server_kick_boards(struct server *server)
@@ -226,7 +248,8 @@ void server_reload(struct server *server)
 {
     struct err err;
     audit_reopen(server->audit);
-    update_listeners(server); /* there may be another limit */
+    server->places = places_now(server->config); /* there may be another limit */
+    update_listeners(server);
     if (server->tls == NULL) {
         log_info("no certificate is configured: none is reloaded");
         return;
@@ -294,7 +317,10 @@ bool server_new(struct server **ret_server, struct loop *loop, const struct conf
     server->config = config;
     server->handlers = handlers;
     server->started_us = clock_now_us();
+    server->places = places_now(config);
+    server->give_back = loop_timer_new(loop, on_give_back, server);
     list_init(&server->clients);
+    list_init(&server->hearers);
     list_init(&server->target_waits);
     list_init(&server->shares);
     guard_init(&server->guard);
@@ -357,11 +383,15 @@ static struct client *next_barred_client(struct server *server)
 void server_identities_changed(struct server *server, const struct config_identities *old)
 {
     struct client *client;
-    list_for_each (node, &server->clients) {
+    list_for_each_safe (node, next, &server->clients) {
         client = list_entry(node, struct client, node);
         const struct config_grant *grant = config_reload_grant(server->config, old, client->grant);
         client->barred = client->barred || grant == NULL;
         client->grant = grant != NULL ? grant : &server->config->identities.anonymous;
+        if (client->barred) { /* where next_barred_client() begins to look */
+            list_remove(&client->node);
+            list_prepend(&server->clients, &client->node);
+        }
     }
     for (size_t i = 0; i < server->board_count; i++) {
         gdb_identities_changed(server->gdbs[i], old);
@@ -438,6 +468,7 @@ void server_free(struct server *server)
     event_feeds_fini(server);
     private_dir_free(server->share);
     loop_timer_free(server->stop_timer);
+    loop_timer_free(server->give_back);
     operations_fini(&server->operations);
     stage_store_fini(&server->stages);
     guard_fini(&server->guard);

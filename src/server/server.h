@@ -29,8 +29,11 @@ struct watch_board;
  * with `err` set. `params` is the method's own struct; what the handler wants to keep it takes out of it. */
 typedef bool server_handler(struct request *request, void *params, struct err *err);
 
+enum client_transport { CLIENT_TCP, CLIENT_TLS, CLIENT_UNIX, CLIENT_TRANSPORT_COUNT };
+
 struct server_counters {
-    uint64_t clients; /* connected now */
+    uint64_t clients; /* connected now, or gone while the last of their operations runs */
+    uint64_t connected[CLIENT_TRANSPORT_COUNT]; /* connected now */
     uint64_t clients_total;
     uint64_t requests;
     uint64_t errors;        /* error replies */
@@ -58,10 +61,15 @@ struct server {
     struct server_listener listeners[CONFIG_MAX_LISTENERS];
     size_t listener_count;
     struct list clients; /* struct client, closing ones too */
-    struct list shares;  /* struct share, of identities that run something */
-    struct audit *audit; /* NULL: none is kept */
-    struct guard guard;  /* against those who try tokens */
-    struct net_tls *tls; /* NULL: none is configured */
+    struct list hearers; /* struct client by hearer_node: those that events may be for */
+    size_t hearer_count;
+    uint64_t places;              /* for clients: limits.max_clients, or fewer */
+    uint64_t gone_clients;        /* since memory was given back last */
+    struct loop_timer *give_back; /* set while many have just left */
+    struct list shares;           /* struct share, of identities that run something */
+    struct audit *audit;          /* NULL: none is kept */
+    struct guard guard;           /* against those who try tokens */
+    struct net_tls *tls;          /* NULL: none is configured */
     struct operations operations;
     struct list target_waits; /* struct request by wait_node: target.wait */
     struct event_feeds feeds;
@@ -114,7 +122,7 @@ void server_kick_boards(struct server *server);
 /* The client will send no more: for the leases, and its watches end. May end requests of its that wait for a
  * lease. */
 void server_connection_gone(struct server *server, struct client *client);
-/* Called by clients as they come and go: keeps to the limit on their number. */
+/* Called by clients as they go: lets in who waits for a place, and gives memory back behind a crowd. */
 void server_client_gone(struct server *server);
 
 #endif

@@ -24,11 +24,12 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
 from crowd_rows import FairRow  # noqa: E402
 from flash_rows import FLASH_ROWS  # noqa: E402
+from load_rows import LoadRow  # noqa: E402
 from python_rows import PYTHON_ROWS  # noqa: E402
 from rows import ROWS, Rig, Row  # noqa: E402
 from watch_rows import WATCH_ROWS  # noqa: E402
 
-ALL_ROWS: List[Union[Row, FairRow]] = [*ROWS, FairRow(), *FLASH_ROWS, *WATCH_ROWS, *PYTHON_ROWS]
+ALL_ROWS: List[Union[Row, FairRow, LoadRow]] = [*ROWS, FairRow(), LoadRow(), *FLASH_ROWS, *WATCH_ROWS, *PYTHON_ROWS]
 
 PAIRS = 5
 
@@ -88,7 +89,7 @@ def main() -> int:
     met: Dict[str, bool] = {}
     with tempfile.TemporaryDirectory() as directory, Rig(Path(directory)) as rig:
         for row in [by_name[name] for name in options.rows] or ALL_ROWS:
-            met[row.name] = row.measure(rig) if isinstance(row, FairRow) else report(measure(rig, row))
+            met[row.name] = report(measure(rig, row)) if isinstance(row, Row) else row.measure(rig)
     missed = [name for name, was_met in met.items() if not was_met]
     print(f"{len(met) - len(missed)} of {len(met)} goals met" + (f"; missed: {', '.join(missed)}" if missed else ""))
     return 1 if options.check and missed else 0

@@ -87,7 +87,7 @@ static void test_config_of_one_board_has_defaults_for_the_rest(void **state)
     assert_int_equal(config->limits.max_board_operations, 65536);
     assert_int_equal(config->limits.max_output_bytes, 1u << 20);
     assert_int_equal(config->limits.max_inline_bytes, 4u << 20);
-    assert_int_equal(config->limits.max_clients, 4096);
+    assert_int_equal(config->limits.max_clients, 16384);
     assert_int_equal(config->limits.slow_reader_ms, 30000);
     assert_int_equal(config->limits.login_ms, 10000);
     assert_int_equal(config->limits.max_stage_bytes, 256u << 20);

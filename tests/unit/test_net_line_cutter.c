@@ -126,7 +126,7 @@ static void test_net_line_cutter_gives_back_the_memory_of_a_long_line(void **sta
     assert_true(cutter.line.capacity > 1000000);
     feed(&cutter, "\n", 1);
     assert_int_equal(seen.length, 1000002);
-    assert_true(cutter.line.capacity < 100000);
+    assert_true(cutter.line.capacity <= 1024); /* there may be ten thousand connections */
     line_cutter_fini(&cutter);
 }
 

@@ -173,13 +173,20 @@ class OpenOcd(Process):
 class Daemon(Process):
     """ocdmuxd. Its end by SIGTERM must have exit status 0, which stop() checks."""
 
-    def __init__(self, flags: Sequence[str], listeners: int = 1, env: Optional[Dict[str, str]] = None) -> None:
+    def __init__(
+        self,
+        flags: Sequence[str],
+        listeners: int = 1,
+        env: Optional[Dict[str, str]] = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
         """`flags` include the listeners; waits until `listeners` of them are open. Unless `env` or a flag says where
-        its state goes, that is a directory that ends with this process."""
+        its state goes, that is a directory that ends with this process. `prefix`: a command that runs the rest of its
+        words in its own place."""
         self._state = tempfile.TemporaryDirectory(prefix="ocdmux-test-state-")
         environment = {**os.environ, "XDG_STATE_HOME": self._state.name, **(env or {})}
         environment.pop("STATE_DIRECTORY", None)
-        super().__init__([str(build_file("ocdmuxd")), *flags], env=environment)
+        super().__init__([*prefix, str(build_file("ocdmuxd")), *flags], env=environment)
         self.addresses: List[str] = []
         try:
             wait_until(lambda: self._listening(listeners), "the daemon's listeners", START_LIMIT_S)
