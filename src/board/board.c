@@ -361,9 +361,15 @@ void board_kick(struct board *board)
     turns_kick(board);
 }
 
+static void stop_op(struct op *op)
+{
+    op->cancel_reason = op->cancel_asked ? op->cancel_reason : "the daemon stops";
+    board_cancel(op);
+}
+
 bool board_stop(struct board *board)
 {
-    for_each_op(board, board_cancel);
+    for_each_op(board, stop_op);
     return !flight_changes(&board->flight) && (board->changer == NULL || !board->changer->critical);
 }
 

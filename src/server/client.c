@@ -108,6 +108,33 @@ void client_close_flushed(struct client *client, const char *reason)
     close_with(client, reason, true);
 }
 
+/* How that ends is worth waiting for. */
+static bool changes_a_board(const struct client *client)
+{
+    list_for_each (node, &client->requests) {
+        const struct op *op = list_entry(node, struct request, node)->op;
+        if (op != NULL && op->class->changes && op->state != OP_QUEUED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void client_stop(struct client *client)
+{
+    client->stopping = true;
+    if (!changes_a_board(client)) {
+        client_close(client, "the daemon stops");
+    } else if (client->state == CLIENT_OPEN) {
+        if (!client->reading_paused) {
+            net_stream_pause(client->stream);
+        }
+        client->reading_paused = true;
+        client->state = CLIENT_HALF_CLOSED;
+        server_connection_gone(client->server, client);
+    }
+}
+
 enum rpc_role client_role(const struct client *client, const struct board *board)
 {
     return client->grant->roles[server_board_index(client->server, board)];
@@ -289,7 +316,7 @@ bool client_may_run(const struct client *client, bool changes, enum board_pass p
 
 void client_link_used(struct client *client, uint64_t used_us)
 {
-    if (client->state != CLIENT_HALF_CLOSED) {
+    if (client->state != CLIENT_HALF_CLOSED || client->stopping) {
         return;
     }
     client->half_closed_used_us += used_us;

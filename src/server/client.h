@@ -40,6 +40,7 @@ struct client {
     bool asked;                     /* for something else than server.hello: its identity stays */
     bool has_token;                 /* its identity is that of one */
     bool barred;                    /* the configuration that was read anew has no such entry */
+    bool stopping;                  /* client_stop() was called */
     struct request *login;          /* a server.hello whose refusal waits; nothing is read meanwhile */
     struct loop_timer *login_timer; /* while it may do nothing */
     struct share *share;            /* NULL before it ran something */
@@ -73,6 +74,12 @@ struct client *client_new(struct server *server, int fd, struct net_tls *tls);
 void client_close(struct client *client, const char *reason);
 /* The same, once it has taken what was sent to it, or some seconds have passed. */
 void client_close_flushed(struct client *client, const char *reason);
+
+/*
+ * The daemon stops, and with it every operation. Nothing is read any more; where one of its requests is
+ * changing a board, what it waits for is answered before it is closed, else it is closed at once.
+ */
+void client_stop(struct client *client);
 
 /* What it may do on the board. */
 enum rpc_role client_role(const struct client *client, const struct board *board);

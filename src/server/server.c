@@ -369,6 +369,26 @@ static void close_clients(struct server *server)
 }
 
 /* Closing one may end others, so each look starts from the beginning. */
+static struct client *next_client_to_stop(struct server *server)
+{
+    list_for_each (node, &server->clients) {
+        struct client *client = list_entry(node, struct client, node);
+        if (client->state != CLIENT_CLOSED && !client->stopping) {
+            return client;
+        }
+    }
+    return NULL;
+}
+
+static void stop_clients(struct server *server)
+{
+    struct client *client;
+    while ((client = next_client_to_stop(server)) != NULL) {
+        client_stop(client);
+    }
+}
+
+/* Closing one may end others, so each look starts from the beginning. */
 static struct client *next_barred_client(struct server *server)
 {
     list_for_each (node, &server->clients) {
@@ -430,10 +450,12 @@ static void look_whether_stopped(void *context)
         all = board_stop(server->boards[i]) && all;
     }
     bool over = all || clock_now_us() >= server->stop_deadline_us;
-    if (over && processes_have_stopped(server)) {
+    bool ended = over && processes_have_stopped(server);
+    if (ended && server->stop_ended) {
         server->stopped(server->stopped_context);
         return;
     }
+    server->stop_ended = ended;
     loop_timer_set(server->stop_timer, STOP_LOOK_MS);
 }
 
@@ -449,7 +471,7 @@ void server_stop(struct server *server, void (*stopped)(void *context), void *co
     server->stop_timer = loop_timer_new(server->loop, look_whether_stopped, server);
     close_listeners(server);
     stop_gdbs(server);
-    close_clients(server);
+    stop_clients(server);
     look_whether_stopped(server);
 }
 

@@ -86,6 +86,7 @@ struct server {
     bool listeners_paused;
     struct loop_timer *stop_timer; /* set while it stops */
     uint64_t stop_deadline_us;
+    bool stop_ended; /* all has ended; until the next look the last answers are sent */
     void (*stopped)(void *context);
     void *stopped_context;
 };

@@ -106,3 +106,20 @@ def test_all_is_installed_where_it_is_looked_for(tmp_path: Path) -> None:
     assert "\nExecStart=/usr/bin/ocdmuxd --config /etc/ocdmux/ocdmuxd.json\n" in unit
     program = tmp_path / "usr/bin/ocdmuxd"
     assert run(str(program), "--version").stdout.startswith("ocdmuxd ")
+
+
+@pytest.mark.parametrize("prefix", ["/usr/local", "/opt/lab-tools"])
+def test_another_prefix_holds_everything_and_is_what_the_files_say(tmp_path: Path, prefix: str) -> None:
+    done = run("cmake", "--install", str(build_file("ocdmuxd").parent), "--prefix", prefix, DESTDIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    there = tmp_path / prefix.lstrip("/")
+    for path in tmp_path.rglob("*"):
+        assert path in there.parents or path == there or there in path.parents, path
+    unit = (there / "lib/systemd/system/ocdmuxd.service").read_text(encoding="utf-8")
+    config = f"{prefix}/etc/ocdmux/ocdmuxd.json"
+    assert f"\nExecStart={prefix}/bin/ocdmuxd --config {config}\n" in unit
+    assert run(str(there / "bin/ocdmuxd"), "--version").stdout.startswith("ocdmuxd ")
+    page = (there / "share/man/man8/ocdmuxd.8").read_text(encoding="utf-8")
+    assert page.replace(config, "/etc/ocdmux/ocdmuxd.json") == source("ocdmuxd.8") != page
+    libraries = run("pkg-config", "--variable=libdir", "ocdmux", PKG_CONFIG_PATH=str(there / "lib/pkgconfig")).stdout
+    assert (Path(libraries.strip()) / "libocdmux.so").resolve() == (there / "lib/libocdmux.so").resolve()

@@ -14,11 +14,13 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 
+set(scripts ${CMAKE_CURRENT_LIST_DIR})
 set(same "(= ${PROJECT_VERSION}-1)")
 set(CPACK_DEBIAN_DAEMON_PACKAGE_NAME ocdmuxd)
 set(CPACK_DEBIAN_DAEMON_PACKAGE_SECTION electronics)
 set(CPACK_DEBIAN_DAEMON_PACKAGE_SUGGESTS "openocd, ocdmux")
-set(CPACK_DEBIAN_DAEMON_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_LIST_DIR}/conffiles)
+set(CPACK_DEBIAN_DAEMON_PACKAGE_CONTROL_EXTRA
+  ${scripts}/daemon/conffiles ${scripts}/daemon/postinst ${scripts}/daemon/prerm ${scripts}/daemon/postrm)
 set(CPACK_COMPONENT_DAEMON_DESCRIPTION "Share OpenOCDs among many clients
 The daemon holds the only connection to an OpenOCD, and lets many people, IDEs
 and CI jobs work on its board: fair turns, leases, roles, progress and cancel,
@@ -31,7 +33,7 @@ Flashes, reads and controls a board through ocdmuxd, which shares one OpenOCD
 among many clients, and shows what boards, leases and clients are doing.")
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libocdmux${PROJECT_VERSION_MAJOR})
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
-set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_LIST_DIR}/triggers)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${scripts}/library/triggers)
 set(CPACK_COMPONENT_LIBRARY_DESCRIPTION "Client library of ocdmuxd
 Calls, memory, flashing, leases and events of ocdmuxd for programs in C,
 blocking or in an event loop of their own.")
@@ -50,6 +52,7 @@ if(EXISTS ${python})
   set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
   set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
   set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "python3 (>= 3.9)")
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA ${scripts}/python/postinst ${scripts}/python/prerm)
   set(CPACK_COMPONENT_PYTHON_DESCRIPTION "Python client of ocdmuxd
 Calls, memory, flashing, leases and events of ocdmuxd for Python programs, with
 asyncio or without.")
