@@ -159,88 +159,50 @@ static int usage(const char *text)
     return EXIT_USAGE;
 }
 
-/* -1 to go on, else the exit status. */
-static int read_flags(int argc, char **argv, struct flags *flags)
+/* Where the text of an option goes of which the last one counts; NULL: it is none of these. */
+static const char **place_of(struct flags *flags, int code)
 {
-    int code;
-    while ((code = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        switch (code) {
-        case OPTION_OPENOCD:
-            flags->openocd = optarg;
-            break;
-        case OPTION_SPAWN:
-            flags->spawn = optarg;
-            break;
-        case OPTION_BEFORE_START:
-            flags->before_start = optarg;
-            break;
-        case OPTION_BOARD:
-            flags->board = optarg;
-            break;
-        case OPTION_CONFIG:
-            flags->config = optarg;
-            break;
-        case OPTION_LISTEN:
-            if (flags->listen_count == CONFIG_MAX_LISTENERS) {
-                return usage("too many listeners");
-            }
-            flags->listen[flags->listen_count++] = optarg;
-            break;
-        case OPTION_GDB_LISTEN:
-            flags->gdb_listen = optarg;
-            break;
-        case OPTION_DUMP_ROOT:
-            flags->dump_root = optarg;
-            break;
-        case OPTION_IMAGE_ROOT:
-            if (flags->image_root_count == CONFIG_MAX_IMAGE_ROOTS) {
-                return usage("too many image roots");
-            }
-            flags->image_roots[flags->image_root_count++] = optarg;
-            break;
-        case OPTION_STAGE_ROOT:
-            flags->stage_root = optarg;
-            break;
-        case OPTION_STATE_DIR:
-            flags->state_dir = optarg;
-            break;
-        case OPTION_AUDIT:
-            flags->audit = optarg;
-            break;
-        case OPTION_METRICS:
-            flags->metrics = optarg;
-            break;
-        case OPTION_STAGE_DIR:
-            flags->stage_dir = optarg;
-            break;
-        case OPTION_SHARE_DIR:
-            flags->share_dir = optarg;
-            break;
-        case OPTION_SHARE_GROUP:
-            flags->share_group = optarg;
-            break;
-        case OPTION_ANONYMOUS_ROLE:
-            flags->anonymous_role = optarg;
-            break;
-        case OPTION_INSECURE:
-            flags->insecure = true;
-            break;
-        case OPTION_LOG_LEVEL:
-            flags->log_level = optarg;
-            break;
-        case OPTION_HELP:
-            fputs(help_text, stdout);
-            return 0;
-        case OPTION_VERSION:
-            puts("ocdmuxd " OCDMUX_VERSION);
-            return 0;
-        default:
-            return usage("bad option");
-        }
+    switch (code) {
+    case OPTION_OPENOCD:
+        return &flags->openocd;
+    case OPTION_SPAWN:
+        return &flags->spawn;
+    case OPTION_BEFORE_START:
+        return &flags->before_start;
+    case OPTION_BOARD:
+        return &flags->board;
+    case OPTION_CONFIG:
+        return &flags->config;
+    case OPTION_GDB_LISTEN:
+        return &flags->gdb_listen;
+    case OPTION_DUMP_ROOT:
+        return &flags->dump_root;
+    case OPTION_STAGE_ROOT:
+        return &flags->stage_root;
+    case OPTION_STATE_DIR:
+        return &flags->state_dir;
+    case OPTION_AUDIT:
+        return &flags->audit;
+    case OPTION_METRICS:
+        return &flags->metrics;
+    case OPTION_STAGE_DIR:
+        return &flags->stage_dir;
+    case OPTION_SHARE_DIR:
+        return &flags->share_dir;
+    case OPTION_SHARE_GROUP:
+        return &flags->share_group;
+    case OPTION_ANONYMOUS_ROLE:
+        return &flags->anonymous_role;
+    case OPTION_LOG_LEVEL:
+        return &flags->log_level;
+    default:
+        return NULL;
     }
-    if (optind < argc) {
-        return usage("there are no arguments besides options");
-    }
+}
+
+/* -1 to go on, else the exit status. */
+static int check_flags(const struct flags *flags)
+{
     if (flags->config != NULL &&
         (flags->openocd != NULL || flags->board != NULL || flags->stage_dir != NULL ||
          flags->gdb_listen != NULL || flags->spawn != NULL)) {
@@ -252,6 +214,62 @@ static int read_flags(int argc, char **argv, struct flags *flags)
         return usage("--before-start goes with --spawn");
     }
     return -1;
+}
+
+/* The same, for one option. */
+static int take_flag(struct flags *flags, int code, const char *name)
+{
+    const char **place = place_of(flags, code);
+    if (optarg != NULL && optarg[0] == '\0') {
+        fprintf(stderr, "ocdmuxd: --%s: must not be empty\n", name);
+        return EXIT_USAGE;
+    }
+    if (place != NULL) {
+        *place = optarg;
+        return -1;
+    }
+    switch (code) {
+    case OPTION_LISTEN:
+        if (flags->listen_count == CONFIG_MAX_LISTENERS) {
+            return usage("too many listeners");
+        }
+        flags->listen[flags->listen_count++] = optarg;
+        return -1;
+    case OPTION_IMAGE_ROOT:
+        if (flags->image_root_count == CONFIG_MAX_IMAGE_ROOTS) {
+            return usage("too many image roots");
+        }
+        flags->image_roots[flags->image_root_count++] = optarg;
+        return -1;
+    case OPTION_INSECURE:
+        flags->insecure = true;
+        return -1;
+    case OPTION_HELP:
+        fputs(help_text, stdout);
+        return 0;
+    case OPTION_VERSION:
+        puts("ocdmuxd " OCDMUX_VERSION);
+        return 0;
+    default:
+        return usage("bad option");
+    }
+}
+
+/* The same, for all of them. */
+static int read_flags(int argc, char **argv, struct flags *flags)
+{
+    int code;
+    int index = 0;
+    while ((code = getopt_long(argc, argv, "", long_options, &index)) != -1) {
+        int status = take_flag(flags, code, long_options[index].name);
+        if (status >= 0) {
+            return status;
+        }
+    }
+    if (optind < argc) {
+        return usage("there are no arguments besides options");
+    }
+    return check_flags(flags);
 }
 
 static bool apply_boards(struct config *config, const struct flags *flags, struct err *err)

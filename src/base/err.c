@@ -150,11 +150,6 @@ void err_add_text(struct err *err, const char *name, const char *text)
     add_detail(err, name, ERR_DETAIL_TEXT, 0, text);
 }
 
-void err_add_boolean(struct err *err, const char *name, bool value)
-{
-    add_detail(err, name, ERR_DETAIL_BOOLEAN, value ? 1 : 0, "");
-}
-
 const struct err_detail *err_find_detail(const struct err *err, const char *name)
 {
     for (unsigned i = 0; i < err->detail_count; i++) {

@@ -20,7 +20,6 @@ enum err_detail_type {
     ERR_DETAIL_INTEGER, /* a JSON integer */
     ERR_DETAIL_ADDRESS, /* "0x%08llx", as the protocol prints addresses */
     ERR_DETAIL_TEXT,    /* a JSON string */
-    ERR_DETAIL_BOOLEAN, /* a JSON boolean */
 };
 
 struct err_detail {
@@ -59,7 +58,6 @@ void err_set_openocd(struct err *err, long code, const char *text, size_t length
 void err_add_integer(struct err *err, const char *name, uint64_t value);
 void err_add_address(struct err *err, const char *name, uint64_t address);
 void err_add_text(struct err *err, const char *name, const char *text);
-void err_add_boolean(struct err *err, const char *name, bool value);
 
 /* NULL if there is no detail of that name. */
 const struct err_detail *err_find_detail(const struct err *err, const char *name);

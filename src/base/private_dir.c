@@ -53,16 +53,23 @@ static bool random_name(char name[PRIVATE_DIR_NAME_SIZE], struct err *err)
 
 /* Leftovers. */
 
-/* Empties a directory that has no directories in it. */
-static void remove_files(int fd)
+/* A list of the directory, for closedir(); `fd` stays open. NULL where there is none. */
+static DIR *open_list(int fd)
 {
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
+    if (list == NULL && copy >= 0) {
+        close(copy);
+    }
+    return list;
+}
+
+/* Empties a directory that has no directories in it. */
+static void remove_files(int fd)
+{
+    DIR *list = open_list(fd);
     const struct dirent *entry;
     if (list == NULL) {
-        if (copy >= 0) {
-            close(copy);
-        }
         return;
     }
     while ((entry = readdir(list)) != NULL) {
@@ -91,13 +98,9 @@ static void remove_leftover(int parent, const char *name)
 static void remove_leftovers(int parent, const char *prefix)
 {
     char start[96];
-    int copy = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
+    DIR *list = open_list(parent);
     const struct dirent *entry;
     if (list == NULL) {
-        if (copy >= 0) {
-            close(copy);
-        }
         return;
     }
     snprintf(start, sizeof start, "%s-%lu-", prefix, (unsigned long)geteuid());
@@ -278,11 +281,6 @@ void private_dir_free(struct private_dir *dir)
 const char *private_dir_path(const struct private_dir *dir)
 {
     return dir->path;
-}
-
-int private_dir_fd(const struct private_dir *dir)
-{
-    return dir->fd;
 }
 
 void private_dir_append_path(const struct private_dir *dir, const struct private_file *file,

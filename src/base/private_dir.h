@@ -45,8 +45,6 @@ void private_dir_free(struct private_dir *dir);
 
 /* Absolute. */
 const char *private_dir_path(const struct private_dir *dir);
-/* For openat() and its like; the directory's own. */
-int private_dir_fd(const struct private_dir *dir);
 /* The file's absolute path, appended. */
 void private_dir_append_path(const struct private_dir *dir, const struct private_file *file,
                              struct strbuf *out);

@@ -90,10 +90,7 @@ void ends_cancelled(struct op *op)
 void ends_unavailable(struct op *op, const char *reason)
 {
     struct err err;
-    struct ocd_link *link = op->board->link;
-    err_set(&err, ERR_OPENOCD_UNAVAILABLE, "OpenOCD at %s is not available: %s", ocd_link_address(link),
-            reason);
-    err_add_integer(&err, "retry_in_ms", ocd_link_retry_in_ms(link));
+    (void)ocd_link_unavailable(op->board->link, reason, &err);
     ends_op(op, &err);
 }
 
@@ -168,8 +165,7 @@ void ends_on_timer(void *context)
         op->unavailable_us = now; /* it was the link that it waited for */
     }
     if (op->unavailable_us != 0 && op->unavailable_us <= now) {
-        const char *reason = ocd_link_last_error(op->board->link);
-        ends_unavailable(op, reason[0] != '\0' ? reason : "it has not answered yet");
+        ends_unavailable(op, NULL);
         return;
     }
     bool ready = op->ready_us != 0 && op->ready_us <= now;

@@ -119,6 +119,7 @@ void ends_flight(struct board *board, const char *reason);
 /* Each tells the owner and frees the operation. */
 void ends_op(struct op *op, struct err *err);
 void ends_cancelled(struct op *op);
+/* `reason` NULL: why the link is down. */
 void ends_unavailable(struct op *op, const char *reason);
 void ends_unknown(struct op *op, const char *reason);
 /* Runs the handshake again if that is due and the link is idle. */

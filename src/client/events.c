@@ -21,18 +21,9 @@ static void events_add_topics(cJSON *params, const char *topics)
 bool ocdmux_subscribe(struct ocdmux *connection, const struct ocdmux_job *job, const char *topics,
                       struct ocdmux_result *ret_result, struct ocdmux_error *error)
 {
-    struct ocdmux_result result = OCDMUX_RESULT_INIT;
     struct job_call call = {.method = "events.subscribe", .take_params = job_board(job)};
     events_add_topics(call.take_params, topics);
-    if (!job_run(connection, job, &call, &result, error)) {
-        return false;
-    }
-    if (ret_result == NULL) {
-        ocdmux_result_fini(&result);
-    } else {
-        *ret_result = result;
-    }
-    return true;
+    return job_run(connection, job, &call, ret_result, error);
 }
 
 bool ocdmux_unsubscribe(struct ocdmux *connection, const struct ocdmux_job *job, const char *topics,

@@ -52,7 +52,6 @@ bool ocdmux_flash_image(struct ocdmux *connection, const struct ocdmux_job *job,
                         const void *image, size_t size, const struct ocdmux_flash_options *options,
                         struct ocdmux_result *ret_result, struct ocdmux_error *error)
 {
-    struct ocdmux_result result = OCDMUX_RESULT_INIT;
     struct ocdmux_stage stage;
     uint64_t maximum = ocdmux_limits(connection)->max_image_bytes;
     if (size > maximum) {
@@ -66,15 +65,7 @@ bool ocdmux_flash_image(struct ocdmux *connection, const struct ocdmux_job *job,
     if (options != NULL) {
         flash_add_options(call.take_params, options);
     }
-    if (!job_run(connection, job, &call, &result, error)) {
-        return false;
-    }
-    if (ret_result == NULL) {
-        ocdmux_result_fini(&result);
-    } else {
-        *ret_result = result;
-    }
-    return true;
+    return job_run(connection, job, &call, ret_result, error);
 }
 
 /* All of a file, unless it is longer than `maximum`. */

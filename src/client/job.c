@@ -88,7 +88,10 @@ bool job_run(struct ocdmux *connection, const struct ocdmux_job *job, const stru
         bool limited = job->timeout_ms != 0 && job->timeout_ms < UINT64_MAX - JOB_GRACE_MS;
         options.timeout_ms = limited ? job->timeout_ms + JOB_GRACE_MS : 0;
     }
-    bool good = ocdmux_call(connection, call->method, call->take_params, &options, ret_result, error);
+    struct ocdmux_result own = OCDMUX_RESULT_INIT;
+    bool good = ocdmux_call(connection, call->method, call->take_params, &options,
+                            ret_result != NULL ? ret_result : &own, error);
+    ocdmux_result_fini(&own);
     cJSON_Delete(call->take_params);
     return good;
 }

@@ -14,7 +14,7 @@ cJSON *job_board(const struct ocdmux_job *job);
 typedef bool job_data_fn(void *arg, const cJSON *params);
 
 /* Calls a method. With `board` it asks for progress where the job wants to know. `data` may be NULL;
- * `take_params` is freed. */
+ * `take_params` is freed. `ret_result` NULL: nobody wants it. */
 struct job_call {
     const char *method;
     cJSON *take_params;

@@ -5,6 +5,7 @@
 #include "memory/hexdump.h"
 #include "methods/handlers_gen.h"
 #include "methods/range.h"
+#include "server/reply.h"
 
 /* A line of hexdump has 78 characters for 16 bytes; in JSON, with its "\n", 79. */
 #define HEXDUMP_GROWTH 5u
@@ -23,7 +24,7 @@ static void stream_text(struct hexdump *self, uint64_t offset, const struct strb
     struct json_writer json;
     range_begin_data(self->request, offset, &line, &json);
     json_text_bytes(&json, "text", text->data, text->length);
-    request_notify_end(self->request, &line, &json);
+    reply_notify_end(self->request->client, &line, &json);
 }
 
 static enum range_flow hexdump_take(void *context, uint64_t offset, const uint8_t *bytes, size_t length,

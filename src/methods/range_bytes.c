@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/sha256.h"
 #include "methods/range.h"
+#include "server/reply.h"
 
 bool range_check_end(uint64_t address, uint64_t size, struct err *err)
 {
@@ -38,7 +39,7 @@ bool range_check_inline(const struct request *request, uint64_t size, uint64_t g
 
 void range_begin_data(struct request *request, uint64_t offset, struct strbuf *line, struct json_writer *json)
 {
-    request_notify_begin(request, line, json, "data");
+    reply_notify_begin(line, json, "data");
     json_raw(json, "id", request->id, strlen(request->id));
     json_u64(json, "offset", offset);
 }
@@ -63,7 +64,7 @@ static enum range_flow bytes_take(void *context, uint64_t offset, const uint8_t 
         struct json_writer json;
         range_begin_data(self->request, offset, &line, &json);
         json_bytes(&json, "data", bytes, length, self->hex);
-        request_notify_end(self->request, &line, &json);
+        reply_notify_end(self->request->client, &line, &json);
     } else {
         strbuf_append(&self->bytes, bytes, length);
     }

@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "memory/search.h"
 #include "methods/handlers_gen.h"
 #include "rpc/discover_gen.h"
 #include "rpc/json.h"
 #include "server/identity.h"
 #include "server/login.h"
 #include "server/request.h"
+#include "server/request_take.h"
 #include "server/watch.h"
 
 static void write_limits(const struct config_limits *limits, struct json_writer *json)
@@ -29,8 +31,8 @@ static void write_limits(const struct config_limits *limits, struct json_writer 
     json_u64(json, "max_board_watches", limits->max_board_watches);
     json_u64(json, "max_board_watch_bytes", limits->max_board_watch_bytes);
     json_u64(json, "min_watch_interval_ms", limits->min_watch_interval_ms);
-    json_u64(json, "max_batch", 64);
-    json_u64(json, "max_pattern_bytes", 4096);
+    json_u64(json, "max_batch", REQUEST_MAX_BATCH);
+    json_u64(json, "max_pattern_bytes", MEMORY_SEARCH_MAX_PATTERN);
     json_u64(json, "max_elements", 65536);
     json_u64(json, "max_tokens", JSON_MAX_TOKENS);
     json_u64(json, "max_depth", JSON_MAX_DEPTH);

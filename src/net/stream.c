@@ -8,10 +8,10 @@
  * A TLS connection is CONNECTING while its handshake lasts. Its callbacks are deferred, for libevent would
  * run them from inside of a write.
  *
- * Input: the bufferevent reads into its buffer while it is enabled for reading, and deliver() takes from
- * there what the handler may have. Pausing disables reading and leaves the rest in the buffer.
+ * Input: the bufferevent reads into its buffer while it is enabled for reading, and net_stream_deliver()
+ * takes from there what the handler may have. Pausing disables reading and leaves the rest in the buffer.
  */
-#include "net/stream.h"
+#include "net/stream_private.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,54 +23,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "net/line_cutter.h"
-#include "net/loop_event.h"
-#include "net/socket.h"
 #include "net/tls_session.h"
 
-/* The most that one read takes, and so the most that waits in the buffer while the stream is paused. */
-#define READ_SIZE ((size_t)64 * 1024)
-/* As much as libevent 2.1 reads at a time, whatever it is told. */
-#define LIBEVENT_READ_SIZE 4096u
 /* So little is copied, one behind the other: a reference of its own would take several times its memory. */
 #define SMALL_SIZE ((size_t)4 * 1024)
 
-enum stream_state { STREAM_CONNECTING, STREAM_OPEN, STREAM_FAILED, STREAM_FLUSHING, STREAM_CLOSED };
-
-struct net_stream {
-    struct loop *loop;
-    const struct net_stream_handler *handler;
-    void *context;
-    enum stream_state state;
-    int fd;
-    struct bufferevent *events;
-    struct ssl_st *tls;           /* NULL without TLS */
-    struct loop_timer *handshake; /* a TLS handshake's limit */
-    struct event *connecting;     /* CONNECTING: waits until the socket is writable */
-    struct event *wake; /* runs on_wake() from the loop: what may not be called from inside a call */
-    int connect_errno;  /* CONNECTING: the connection failed at once, for on_wake() to tell */
-    struct line_cutter cutter;
-    bool inside;        /* a call of libevent that may call back is on the stack */
-    bool noted_written; /* it called on_written() */
-    short noted_event;  /* and on_event(), with this */
-    int noted_errno;
-    bool paused;
-    bool delivering; /* deliver() is on the stack */
-    bool ended;      /* the peer's end was told */
-    bool backed_up;  /* pending output is above the low-water mark: falling to it calls `drained` */
-    size_t low_water;
-    uint64_t delivered; /* bytes taken out of the input buffer */
-    uint64_t accepted;  /* bytes given for writing */
-    char peer[SOCKET_TEXT_SIZE];
-    struct loop_remnant remnant; /* FLUSHING */
-    struct loop_timer *limit;    /* FLUSHING */
-};
-
-static struct evbuffer *input_of(const struct net_stream *stream)
+struct evbuffer *net_stream_input(const struct net_stream *stream)
 {
     return bufferevent_get_input(stream->events);
 }
@@ -80,14 +41,14 @@ static struct evbuffer *output_of(const struct net_stream *stream)
     return bufferevent_get_output(stream->events);
 }
 
-static void enable(struct net_stream *stream, short what)
+void net_stream_enable(struct net_stream *stream, short what)
 {
     stream->inside = true;
     bufferevent_enable(stream->events, what);
     stream->inside = false;
 }
 
-static void require(bool worked)
+void net_stream_require(bool worked)
 {
     if (!worked) {
         fprintf(stderr, "ocdmux: libevent cannot set up a stream\n");
@@ -150,8 +111,7 @@ static void end_remnant(struct loop_remnant *remnant)
     shut(list_entry(remnant, struct net_stream, remnant));
 }
 
-/* Tells the owner once that nothing works any more. */
-static void fail_with(struct net_stream *stream, const char *reason)
+void net_stream_fail_with(struct net_stream *stream, const char *reason)
 {
     if (stream->state == STREAM_FLUSHING) {
         shut(stream);
@@ -165,94 +125,9 @@ static void fail_with(struct net_stream *stream, const char *reason)
     stream->handler->failed(stream->context, reason);
 }
 
-static void fail(struct net_stream *stream, int reason)
+void net_stream_fail(struct net_stream *stream, int reason)
 {
-    fail_with(stream, reason == 0 ? "connection lost" : strerror(reason));
-}
-
-/* ---- Input ---- */
-
-static bool may_deliver(const struct net_stream *stream)
-{
-    return stream->state == STREAM_OPEN && !stream->paused;
-}
-
-static void deliver_line_part(struct net_stream *stream, const char *bytes, size_t length)
-{
-    size_t taken = 0;
-    enum line_cutter_result result = line_cutter_take(&stream->cutter, bytes, length, &taken);
-    /* Taken out first: net_stream_write() looks whether more input waits. */
-    evbuffer_drain(input_of(stream), taken);
-    stream->delivered += taken;
-    switch (result) {
-    case LINE_CUTTER_MORE:
-        return;
-    case LINE_CUTTER_LINE:
-        stream->handler->line(stream->context, stream->cutter.line.data, stream->cutter.line.length);
-        line_cutter_drop(&stream->cutter);
-        return;
-    case LINE_CUTTER_TOO_LONG:
-        stream->handler->line_too_long(stream->context);
-        return;
-    }
-}
-
-static void deliver_bytes(struct net_stream *stream, const uint8_t *bytes, size_t length)
-{
-    stream->handler->bytes(stream->context, bytes, length);
-    if (stream->state != STREAM_CLOSED) {
-        evbuffer_drain(input_of(stream), length);
-    }
-    stream->delivered += length;
-}
-
-/* Hands over what the input buffer holds until it is empty or the handler pauses or closes. */
-static void deliver(struct net_stream *stream)
-{
-    assert(!stream->delivering);
-    stream->delivering = true;
-    while (may_deliver(stream)) {
-        struct evbuffer_iovec piece;
-        if (evbuffer_peek(input_of(stream), -1, NULL, &piece, 1) < 1 || piece.iov_len == 0) {
-            break;
-        }
-        if (stream->handler->line != NULL) {
-            deliver_line_part(stream, piece.iov_base, piece.iov_len);
-        } else {
-            deliver_bytes(stream, piece.iov_base, piece.iov_len);
-        }
-    }
-    stream->delivering = false;
-    bool reading = (bufferevent_get_enabled(stream->events) & EV_READ) != 0;
-    if (may_deliver(stream) && !stream->ended && !reading) {
-        enable(stream, EV_READ);
-    }
-}
-
-/*
- * Where libevent has read as much as it can, the rest of what is there is fetched here, which saves four
- * system calls for each 4 KiB. Never more than is there, so that the end of the stream and errors stay for
- * libevent to see.
- */
-static void fetch_more(struct net_stream *stream)
-{
-    struct evbuffer *input = input_of(stream);
-    struct evbuffer_iovec room;
-    size_t have = evbuffer_get_length(input);
-    int fd = bufferevent_getfd(stream->events);
-    int there = 0;
-    if (stream->tls != NULL || have < LIBEVENT_READ_SIZE || have >= READ_SIZE ||
-        ioctl(fd, FIONREAD, &there) != 0 || there <= 0) {
-        return;
-    }
-    size_t want = (size_t)there < READ_SIZE - have ? (size_t)there : READ_SIZE - have;
-    evbuffer_unfreeze(input, 0); /* the bufferevent lets nobody else add to its buffer */
-    if (evbuffer_reserve_space(input, (ssize_t)want, &room, 1) == 1) {
-        ssize_t got = recv(fd, room.iov_base, want, MSG_DONTWAIT);
-        room.iov_len = got > 0 ? (size_t)got : 0;
-        require(evbuffer_commit_space(input, &room, 1) == 0);
-    }
-    evbuffer_freeze(input, 0);
+    net_stream_fail_with(stream, reason == 0 ? "connection lost" : strerror(reason));
 }
 
 static void on_readable(struct bufferevent *events, void *context)
@@ -263,8 +138,8 @@ static void on_readable(struct bufferevent *events, void *context)
         event_active(stream->wake, EV_TIMEOUT, 0);
         return;
     }
-    fetch_more(stream);
-    deliver(stream);
+    net_stream_fetch(stream);
+    net_stream_deliver(stream);
 }
 
 /* ---- Output ---- */
@@ -307,7 +182,7 @@ static void on_written(struct bufferevent *events, void *context)
  */
 static size_t send_now(const struct net_stream *stream, const void *bytes, size_t length)
 {
-    bool more_to_answer = stream->delivering && evbuffer_get_length(input_of(stream)) > 0;
+    bool more_to_answer = stream->delivering && evbuffer_get_length(net_stream_input(stream)) > 0;
     if (stream->state != STREAM_OPEN || stream->tls != NULL || more_to_answer ||
         net_stream_pending(stream) > 0) {
         return 0;
@@ -330,7 +205,7 @@ void net_stream_write(struct net_stream *stream, const void *bytes, size_t lengt
     stream->accepted += length;
     if (sent < length) {
         stream->inside = true;
-        require(evbuffer_add(output_of(stream), (const char *)bytes + sent, length - sent) == 0);
+        net_stream_require(evbuffer_add(output_of(stream), (const char *)bytes + sent, length - sent) == 0);
         stream->inside = false;
         note_pending(stream);
     }
@@ -363,7 +238,8 @@ void net_stream_write_take(struct net_stream *stream, struct strbuf *take_buf)
     }
     char *memory = strbuf_steal(take_buf);
     stream->inside = true;
-    require(evbuffer_add_reference(output_of(stream), memory + sent, length - sent, free_taken, memory) == 0);
+    net_stream_require(
+        evbuffer_add_reference(output_of(stream), memory + sent, length - sent, free_taken, memory) == 0);
     stream->inside = false;
     note_pending(stream);
 }
@@ -375,29 +251,11 @@ static void fail_tls(struct net_stream *stream, int reason)
     char text[160];
     unsigned long code = bufferevent_get_openssl_error(stream->events);
     if (code == 0 && reason != 0 && reason != EAGAIN) {
-        fail(stream, reason);
+        net_stream_fail(stream, reason);
         return;
     }
     tls_session_error_text(code, text, sizeof text);
-    fail_with(stream, text);
-}
-
-static void on_handshake_done(struct net_stream *stream)
-{
-    loop_timer_cancel(stream->handshake);
-    if (stream->state == STREAM_FLUSHING) {
-        return;
-    }
-    stream->state = STREAM_OPEN;
-    enable(stream, stream->paused ? EV_WRITE : EV_READ | EV_WRITE);
-    if (stream->handler->connected != NULL) {
-        stream->handler->connected(stream->context);
-    }
-}
-
-static void on_handshake_limit(void *context)
-{
-    fail_with(context, "the TLS handshake took too long");
+    net_stream_fail_with(stream, text);
 }
 
 static void on_peer_end(struct net_stream *stream)
@@ -406,7 +264,7 @@ static void on_peer_end(struct net_stream *stream)
     if (stream->tls != NULL) {
         /* libevent has stopped both ways. */
         bufferevent_disable(stream->events, EV_READ | EV_WRITE);
-        enable(stream, EV_WRITE);
+        net_stream_enable(stream, EV_WRITE);
     }
     stream->handler->eof(stream->context);
 }
@@ -417,24 +275,24 @@ static void take_event(struct net_stream *stream, short what, int reason)
         if (stream->tls != NULL) {
             fail_tls(stream, reason);
         } else {
-            fail(stream, reason);
+            net_stream_fail(stream, reason);
         }
         return;
     }
     if (stream->tls != NULL && (what & BEV_EVENT_CONNECTED) != 0) {
-        on_handshake_done(stream);
+        net_stream_shaken(stream);
         return;
     }
     if ((what & BEV_EVENT_EOF) == 0) {
         return;
     }
-    bool held = stream->paused || evbuffer_get_length(input_of(stream)) > 0;
+    bool held = stream->paused || evbuffer_get_length(net_stream_input(stream)) > 0;
     if (stream->state == STREAM_OPEN && stream->tls != NULL && held) {
         stream->noted_event |= what; /* comes behind what waits before it: resuming wakes */
     } else if (stream->state == STREAM_OPEN) {
         on_peer_end(stream);
     } else if (stream->state == STREAM_CONNECTING) {
-        fail(stream, 0);
+        net_stream_fail(stream, 0);
     }
 }
 
@@ -452,39 +310,6 @@ static void on_event(struct bufferevent *events, short what, void *context)
     take_event(stream, what, reason);
 }
 
-static void set_connected(struct net_stream *stream)
-{
-    if (socket_is_own_peer(stream->fd)) {
-        fail(stream, ECONNREFUSED);
-        return;
-    }
-    socket_tune(stream->fd);
-    if (stream->state == STREAM_FLUSHING) {
-        enable(stream, EV_WRITE);
-        return;
-    }
-    stream->state = STREAM_OPEN;
-    enable(stream, stream->paused ? EV_WRITE : EV_READ | EV_WRITE);
-    if (stream->handler->connected != NULL) {
-        stream->handler->connected(stream->context);
-    }
-}
-
-static void on_connect_ready(evutil_socket_t fd, short what, void *context)
-{
-    (void)what;
-    int problem = 0;
-    socklen_t length = sizeof problem;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &length) != 0) {
-        problem = errno;
-    }
-    if (problem != 0) {
-        fail(context, problem);
-    } else {
-        set_connected(context);
-    }
-}
-
 static void on_wake(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
@@ -495,10 +320,10 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
     stream->noted_event = 0;
     stream->noted_written = false;
     if (stream->connect_errno != 0) {
-        fail(stream, stream->connect_errno);
+        net_stream_fail(stream, stream->connect_errno);
         return;
     }
-    deliver(stream);
+    net_stream_deliver(stream);
     if (noted_written && stream->state != STREAM_CLOSED) {
         on_written(stream->events, stream);
     }
@@ -507,7 +332,7 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
     }
 }
 
-/* ---- The beginning ---- */
+/* ---- The beginning, and the end as the owner wants it ---- */
 
 static struct bufferevent *new_events(struct event_base *base, int fd, struct ssl_st *tls)
 {
@@ -517,10 +342,9 @@ static struct bufferevent *new_events(struct event_base *base, int fd, struct ss
     return bufferevent_openssl_socket_new(base, fd, tls, BUFFEREVENT_SSL_ACCEPTING, 0);
 }
 
-/* Takes over `take_tls`; NULL: none. */
-static struct net_stream *new_stream(struct loop *loop, int fd, enum stream_state state,
-                                     const struct net_stream_handler *handler, void *context, size_t max_line,
-                                     struct ssl_st *take_tls)
+struct net_stream *net_stream_new(struct loop *loop, int fd, enum stream_state state,
+                                  const struct net_stream_handler *handler, void *context, size_t max_line,
+                                  struct ssl_st *take_tls)
 {
     assert((handler->line != NULL) != (handler->bytes != NULL));
     struct event_base *base = loop_event_base(loop);
@@ -536,65 +360,10 @@ static struct net_stream *new_stream(struct loop *loop, int fd, enum stream_stat
     stream->wake = event_new(base, -1, 0, on_wake, stream);
     stream->tls = take_tls;
     stream->events = new_events(base, fd, take_tls);
-    require(stream->wake != NULL && stream->events != NULL);
+    net_stream_require(stream->wake != NULL && stream->events != NULL);
     bufferevent_setcb(stream->events, on_readable, on_written, on_event, stream);
-    require(bufferevent_set_max_single_read(stream->events, READ_SIZE) == 0);
-    require(bufferevent_set_max_single_write(stream->events, SSIZE_MAX) == 0);
-    return stream;
-}
-
-struct net_stream *net_stream_accept(struct loop *loop, int fd, const struct net_stream_handler *handler,
-                                     void *context, size_t max_line)
-{
-    struct net_stream *stream = new_stream(loop, fd, STREAM_OPEN, handler, context, max_line, NULL);
-    socket_tune_accepted(fd);
-    socket_peer_text(fd, stream->peer);
-    enable(stream, EV_READ); /* for writing it is from the start */
-    return stream;
-}
-
-struct net_stream *net_stream_accept_tls(struct loop *loop, int fd, struct net_tls *tls,
-                                         const struct net_stream_handler *handler, void *context,
-                                         size_t max_line)
-{
-    struct net_stream *stream =
-        new_stream(loop, fd, STREAM_CONNECTING, handler, context, max_line, tls_session_new(tls));
-    socket_tune_accepted(fd);
-    socket_peer_text(fd, stream->peer);
-    stream->handshake = loop_timer_new(loop, on_handshake_limit, stream);
-    loop_timer_set(stream->handshake, tls_session_limit_ms(tls));
-    return stream;
-}
-
-/* 0, EINPROGRESS, or why it failed. */
-static int start_connecting(int fd, const struct net_address *address)
-{
-    if (fd < 0) {
-        return errno;
-    }
-    if (connect(fd, (const struct sockaddr *)&address->storage, address->length) == 0) {
-        return 0;
-    }
-    return errno == EINTR ? EINPROGRESS : errno;
-}
-
-struct net_stream *net_stream_connect(struct loop *loop, const struct net_address *address,
-                                      const struct net_stream_handler *handler, void *context,
-                                      size_t max_line)
-{
-    int fd = socket_open(address->storage.ss_family);
-    int problem = start_connecting(fd, address);
-    struct net_stream *stream = new_stream(loop, fd, STREAM_CONNECTING, handler, context, max_line, NULL);
-    bufferevent_disable(stream->events, EV_READ | EV_WRITE);
-    socket_address_text(&address->storage, address->length, stream->peer);
-    if (problem != 0 && problem != EINPROGRESS) {
-        stream->connect_errno = problem;
-        event_active(stream->wake, EV_TIMEOUT, 0);
-        return stream;
-    }
-    /* A Unix socket is connected already; it is writable too, and the loop tells so. */
-    stream->connecting = event_new(loop_event_base(loop), fd, EV_WRITE, on_connect_ready, stream);
-    require(stream->connecting != NULL && event_add(stream->connecting, NULL) == 0);
+    net_stream_require(bufferevent_set_max_single_read(stream->events, STREAM_READ_SIZE) == 0);
+    net_stream_require(bufferevent_set_max_single_write(stream->events, SSIZE_MAX) == 0);
     return stream;
 }
 
@@ -642,7 +411,7 @@ uint64_t net_stream_sent(const struct net_stream *stream)
 
 uint64_t net_stream_received(const struct net_stream *stream)
 {
-    return stream->delivered + evbuffer_get_length(input_of(stream));
+    return stream->delivered + evbuffer_get_length(net_stream_input(stream));
 }
 
 void net_stream_set_low_water(struct net_stream *stream, size_t bytes)
@@ -669,7 +438,7 @@ void net_stream_resume(struct net_stream *stream)
         return;
     }
     stream->paused = false;
-    /* deliver() goes on by itself where this is called from below it. */
+    /* net_stream_deliver() goes on by itself where this is called from below it. */
     if (stream->state == STREAM_OPEN && !stream->delivering) {
         event_active(stream->wake, EV_TIMEOUT, 0);
     }

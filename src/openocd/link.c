@@ -384,6 +384,18 @@ const char *ocd_link_last_error(const struct ocd_link *link)
     return link->last_error;
 }
 
+bool ocd_link_unavailable(const struct ocd_link *link, const char *reason, struct err *err)
+{
+    if (reason == NULL || reason[0] == '\0') {
+        reason = ocd_link_last_error(link);
+    }
+    bool known = ocd_link_port(link) != 0; /* else it was to be started, and has not said where it listens */
+    err_set(err, ERR_OPENOCD_UNAVAILABLE, "OpenOCD%s%s is not available: %s", known ? " at " : "",
+            known ? ocd_link_address(link) : "", reason[0] != '\0' ? reason : "it has not answered yet");
+    err_add_integer(err, "retry_in_ms", ocd_link_retry_in_ms(link));
+    return false;
+}
+
 uint64_t ocd_link_retry_in_ms(const struct ocd_link *link)
 {
     uint64_t now = clock_now_us();

@@ -81,6 +81,9 @@ struct ocd_info *ocd_link_info(struct ocd_link *link);
 const struct ocd_link_counters *ocd_link_counters(const struct ocd_link *link);
 /* Why it is down: "" if it never was. */
 const char *ocd_link_last_error(const struct ocd_link *link);
+/* Sets the error openocd_unavailable, for `reason`; where that is NULL or "", for why it is down. Returns
+ * false. */
+bool ocd_link_unavailable(const struct ocd_link *link, const char *reason, struct err *err);
 /* Until the next try to connect; 0 while connected or connecting. */
 uint64_t ocd_link_retry_in_ms(const struct ocd_link *link);
 const char *ocd_link_address(const struct ocd_link *link);

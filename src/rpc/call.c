@@ -102,13 +102,3 @@ bool rpc_call_parse(struct json_span span, struct rpc_call *ret_call, struct err
     ret_call->params = members.params;
     return true;
 }
-
-const struct rpc_method *rpc_method_find(const char *name, size_t length)
-{
-    for (size_t i = 0; i < RPC_METHOD_COUNT; i++) {
-        if (strlen(rpc_methods[i].name) == length && memcmp(rpc_methods[i].name, name, length) == 0) {
-            return &rpc_methods[i];
-        }
-    }
-    return NULL;
-}

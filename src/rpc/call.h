@@ -24,7 +24,4 @@ struct rpc_call {
 bool rpc_call_parse(struct json_span span, struct rpc_call *ret_call, struct err *err)
     __attribute__((warn_unused_result));
 
-/* NULL if there is none of that name. */
-const struct rpc_method *rpc_method_find(const char *name, size_t length);
-
 #endif

@@ -2,7 +2,6 @@
 #include "rpc/json_write.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 #include "base/base64.h"
@@ -92,16 +91,6 @@ void json_i64(struct json_writer *json, const char *key, int64_t value)
 {
     begin_value(json, key);
     strbuf_appendf(json->out, "%" PRId64, value);
-}
-
-void json_fixed3(struct json_writer *json, const char *key, double value)
-{
-    if (!isfinite(value)) {
-        json_null(json, key);
-        return;
-    }
-    begin_value(json, key);
-    strbuf_appendf(json->out, "%.3f", value);
 }
 
 void json_address(struct json_writer *json, const char *key, uint64_t value)
@@ -214,9 +203,6 @@ static void write_detail(struct json_writer *json, const struct err_detail *deta
         return;
     case ERR_DETAIL_TEXT:
         json_text(json, detail->name, detail->text);
-        return;
-    case ERR_DETAIL_BOOLEAN:
-        json_bool(json, detail->name, detail->number != 0);
         return;
     }
 }

@@ -26,8 +26,6 @@ void json_null(struct json_writer *json, const char *key);
 void json_bool(struct json_writer *json, const char *key, bool value);
 void json_u64(struct json_writer *json, const char *key, uint64_t value);
 void json_i64(struct json_writer *json, const char *key, int64_t value);
-/* With three decimals; null where it is not finite. */
-void json_fixed3(struct json_writer *json, const char *key, double value);
 /* "0x%08x", longer where needed: the protocol's form of addresses and 64-bit values. */
 void json_address(struct json_writer *json, const char *key, uint64_t value);
 void json_text(struct json_writer *json, const char *key, const char *text);

@@ -3,27 +3,14 @@
 #include "rpc/params_ranges.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/alloc.h"
 
-static bool fault(const struct rpc_param *param, const char *rule, struct err *err)
+static bool read_range(const struct params_reading *reading, size_t index, struct json_span span,
+                       struct rpc_range *range)
 {
-    err_set(err, ERR_INVALID_PARAMS, "%s: %s", param->name, rule);
-    err_add_text(err, "parameter", param->name);
-    return false;
-}
-
-static bool fault_count(const struct rpc_param *param, struct err *err)
-{
-    err_set(err, ERR_INVALID_PARAMS, "%s: must hold from 1 to %" PRIu64 " ranges", param->name,
-            param->max_count);
-    err_add_text(err, "parameter", param->name);
-    return false;
-}
-
-static bool read_range(const struct rpc_param *param, size_t index, struct json_span span,
-                       struct rpc_range *range, struct err *err)
-{
+    const struct rpc_param *param = reading->param;
     const struct rpc_param rows[] = {
         {.name = "address",
          .kind = RPC_PARAM_U64,
@@ -42,37 +29,44 @@ static bool read_range(const struct rpc_param *param, size_t index, struct json_
     const struct rpc_method table = {
         .name = param->name, .params_size = sizeof *range, .params = rows, .param_count = 2};
     if (json_span_kind(span) != JSON_OBJECT) {
-        fault(param, "each element must be an object of address and size", err);
-        return false;
+        char label[64];
+        snprintf(label, sizeof label, "%s[%zu]", param->name, index);
+        return params_read_fault_at(reading, label, "must be an object of address and size");
     }
-    if (!rpc_params_parse(&table, span, range, err)) {
-        err_prefix(err, "%s[%zu]", param->name, index);
-        err_add_text(err, "parameter", param->name);
+    if (!rpc_params_parse(&table, span, range, reading->err)) {
+        err_prefix(reading->err, "%s[%zu]", param->name, index);
+        err_add_text(reading->err, "parameter", param->name);
         return false;
     }
     return true;
 }
 
-bool params_ranges_read(const struct rpc_param *param, struct json_span span, struct rpc_ranges *ranges,
-                        struct err *err)
+static bool fault_count(const struct params_reading *reading)
 {
+    return params_read_fault_at(reading, reading->param->name, "must hold from 1 to %" PRIu64 " ranges",
+                                reading->param->max_count);
+}
+
+bool params_ranges_read(const struct params_reading *reading, struct json_span span)
+{
+    struct rpc_ranges *ranges = reading->place;
     struct json_cursor cursor;
     struct json_span element;
     if (json_span_kind(span) != JSON_ARRAY) {
-        return fault(param, "must be an array of ranges", err);
+        return params_read_fault(reading, "must be an array of ranges");
     }
     json_cursor_init(&cursor, span);
     while (json_next_element(&cursor, &element)) {
-        if (ranges->count == param->max_count) {
-            return fault_count(param, err);
+        if (ranges->count == reading->param->max_count) {
+            return fault_count(reading);
         }
         if (ranges->items == NULL) {
-            ranges->items = xcalloc(param->max_count, sizeof *ranges->items);
+            ranges->items = xcalloc(reading->param->max_count, sizeof *ranges->items);
         }
-        if (!read_range(param, ranges->count, element, &ranges->items[ranges->count], err)) {
+        if (!read_range(reading, ranges->count, element, &ranges->items[ranges->count])) {
             return false;
         }
         ranges->count++;
     }
-    return ranges->count > 0 || fault_count(param, err);
+    return ranges->count > 0 || fault_count(reading);
 }

@@ -1,11 +1,11 @@
-/* One kind of parameter: an array of ranges. For params.c alone. */
+/* One kind of parameter: an array of ranges. For params_read.c alone. */
 #ifndef OCDMUX_RPC_PARAMS_RANGES_H
 #define OCDMUX_RPC_PARAMS_RANGES_H
 
-#include "rpc/params.h"
+#include "rpc/params_read.h"
 
-/* Fails with invalid_params. What was read before the fault is in `ranges`, and the caller's to free. */
-bool params_ranges_read(const struct rpc_param *param, struct json_span span, struct rpc_ranges *ranges,
-                        struct err *err) __attribute__((warn_unused_result));
+/* As params_read_value(), for RPC_PARAM_RANGES. */
+bool params_ranges_read(const struct params_reading *reading, struct json_span span)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -13,6 +13,7 @@
 #include "server/events.h"
 #include "server/login.h"
 #include "server/request.h"
+#include "server/request_take.h"
 
 #define HALF_CLOSED_LINK_US 2000000u
 /* Of requests that wait for clients that are gone: more is dropped. */

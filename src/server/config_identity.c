@@ -450,6 +450,7 @@ bool config_identities_complete(struct config *config, struct err *err)
     for (size_t i = 0; i < config->board_count; i++) {
         const struct config_gdb *gdb = &config->boards[i].gdb;
         if (gdb->listens && !check_listener(config, &gdb->listen, err)) {
+            err_prefix(err, "gdb of the board \"%s\"", config->boards[i].name);
             return false;
         }
     }

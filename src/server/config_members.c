@@ -7,8 +7,9 @@
 
 bool config_bad(struct err *err, const char *path, const char *place, const char *member, const char *rule)
 {
-    return err_set(err, ERR_INVALID_PARAMS, "%s: %s%s%s: %s", path, place,
-                   place[0] != '\0' && member[0] != '\0' ? "." : "", member, rule);
+    const char *dot = place[0] != '\0' && member[0] != '\0' ? "." : "";
+    const char *colon = place[0] != '\0' || member[0] != '\0' ? ": " : "";
+    return err_set(err, ERR_INVALID_PARAMS, "%s: %s%s%s%s%s", path, place, dot, member, colon, rule);
 }
 
 bool config_check_members(struct json_span object, const char *const *allowed, const char *path,

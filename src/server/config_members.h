@@ -16,7 +16,7 @@ struct config_number {
     uint64_t maximum;
 };
 
-/* Sets the error "PATH: PLACE.MEMBER: RULE". Returns false. */
+/* Sets the error "PATH: PLACE.MEMBER: RULE", without what is empty of PLACE and MEMBER. Returns false. */
 bool config_bad(struct err *err, const char *path, const char *place, const char *member, const char *rule);
 /* That it is an object, and has no members but the `allowed` ones, which NULL ends. */
 bool config_check_members(struct json_span object, const char *const *allowed, const char *path,

@@ -130,12 +130,8 @@ static bool find_target(struct gdb_session *session, struct err *err)
     const struct gdb *gdb = session->gdb;
     const char *wanted = session->preface.target != NULL ? session->preface.target : "";
     const struct ocd_info *info = board_info(gdb->board);
-    struct ocd_link *link = board_link(gdb->board);
     if (!board_is_up(gdb->board)) {
-        err_set(err, ERR_OPENOCD_UNAVAILABLE, "OpenOCD at %s is not available: %s", ocd_link_address(link),
-                ocd_link_last_error(link)[0] != '\0' ? ocd_link_last_error(link) : "it has not answered yet");
-        err_add_integer(err, "retry_in_ms", ocd_link_retry_in_ms(link));
-        return false;
+        return ocd_link_unavailable(board_link(gdb->board), NULL, err);
     }
     const struct ocd_target *target = ocd_info_find_target(info, wanted);
     if (target == NULL) {

@@ -10,6 +10,7 @@
 
 static enum gdb_unit fail(struct gdb_scanner *scanner, const char *reason)
 {
+    scanner->packet_broken = scanner->state != GDB_SCAN_OUTSIDE;
     scanner->state = GDB_SCAN_OUTSIDE;
     scanner->reason = reason;
     return GDB_UNIT_BROKEN;

@@ -44,6 +44,7 @@ struct gdb_scanner {
     size_t size; /* of the packet, unescaped, without frame */
     char head[GDB_HEAD_SIZE];
     const char *reason; /* static */
+    bool packet_broken; /* what is broken is a packet: its sender speaks the protocol */
 };
 
 /* Takes bytes up to the end of the first unit, and says how many. */

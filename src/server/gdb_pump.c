@@ -38,6 +38,8 @@ static void refuse_broken(struct gdb_session *session)
     struct err err;
     err_reset(&err);
     err_set(&err, ERR_INVALID_REQUEST, "%s", session->scanner.reason);
+    /* Answered as the packet that it was to be, unless the answer to another one is still to come. */
+    session->has_packet = session->scanner.packet_broken && !session->asking;
     gdb_session_refuse(session, &err);
 }
 

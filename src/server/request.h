@@ -10,7 +10,7 @@
 #include "server/audit.h"
 #include "server/client.h"
 
-struct batch;
+struct reply_batch;
 struct request;
 
 /* Adds the members of the result that belong to the method; the object is open already. */
@@ -21,11 +21,11 @@ struct request {
     struct client *client;
     struct server *server;
     const struct rpc_method *method;
-    char *id;            /* JSON text */
-    size_t held_bytes;   /* of parameters */
-    size_t loaded_bytes; /* by request_load() */
-    bool orphaned;       /* its client has gone */
-    struct batch *batch; /* NULL: answered by a line of its own */
+    char *id;                  /* JSON text */
+    size_t held_bytes;         /* of parameters */
+    size_t loaded_bytes;       /* by request_load() */
+    bool orphaned;             /* its client has gone */
+    struct reply_batch *batch; /* NULL: answered by a line of its own */
 
     struct board *board;  /* methods that run on one */
     uint64_t timeout_ms;  /* 0: none */
@@ -53,10 +53,6 @@ struct request {
     enum err_kind outcome; /* what it is counted as */
     struct json_writer json;
 };
-
-/* A line of a client: one call or a batch. Answers what cannot be read. */
-void request_take_line(struct client *client, const char *line, size_t length);
-void request_line_too_long(struct client *client);
 
 /*
  * For handlers of methods that take `board` themselves: finds it and checks the client's role there. Fails
@@ -97,11 +93,6 @@ void request_orphan(struct request *request);
 void request_cancel(struct request *request);
 /* NULL if no request of that id (JSON text) is in flight. */
 struct request *request_find(struct client *client, const char *id);
-
-/* A notification `method` to the request's client: write the members of `params` between the two. */
-void request_notify_begin(struct request *request, struct strbuf *line, struct json_writer *json,
-                          const char *method);
-void request_notify_end(struct request *request, struct strbuf *take_line, struct json_writer *json);
 
 /* The request that an operation belongs to. */
 struct request *request_of(const struct op *op);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rpc/json_write.h"
+#include "server/reply.h"
 #include "server/watch.h"
 
 /* A client may have so much of anything on its way before a watch waits for its last notification to be
@@ -259,7 +260,6 @@ static void write_params(struct watch *watch, const struct look *look, struct js
     char id[WATCH_ID_SIZE];
     uint64_t reached_us = look->reached_us > watch->interval_us ? look->reached_us : watch->interval_us;
     watch_id(watch, id);
-    json_open_object(json, "params");
     json_text(json, "watch", id);
     json_u64(json, "seq", watch->seq);
     json_text(json, "board", board_name(watch->board->board));
@@ -273,7 +273,6 @@ static void write_params(struct watch *watch, const struct look *look, struct js
     json_close_array(json);
     write_errors(watch, json);
     write_recovered(watch, json);
-    json_close_object(json);
 }
 
 static void send_notification(struct watch *watch, const struct look *look, uint64_t now_us)
@@ -282,15 +281,9 @@ static void send_notification(struct watch *watch, const struct look *look, uint
     struct strbuf line = STRBUF_INIT;
     struct json_writer json;
     watch->seq++;
-    json_writer_init(&json, &line);
-    json_open_object(&json, NULL);
-    json_text(&json, "jsonrpc", "2.0");
-    json_text(&json, "method", "memory.changed");
+    reply_notify_begin(&line, &json, "memory.changed");
     write_params(watch, look, &json);
-    json_close_object(&json);
-    strbuf_append_byte(&line, '\n');
-    client->server->counters.notifications++;
-    client_send(client, &line);
+    reply_notify_end(client, &line, &json);
     /* By the read's time, not by that of the notification: so that each next one goes out with its read, and
      * none an interval behind it. */
     watch->sent_us = look->read_us != UINT64_MAX ? look->read_us : now_us;

@@ -131,7 +131,7 @@ def test_token_in_the_environment_keeps_the_one_of_the_file_out(bare, server, ex
     (b"two words\n", 0o600, "holds no token: one word on one line"),
     (b"x" * 5000, 0o600, "is too large"),
     (None, 0o600, "No such file or directory"),
-])
+], ids=["read by others", "written by others", "empty", "two words", "too large", "missing"])
 def test_bad_token_file_is_refused(bare, server, examples, tmp_path, content, mode, reason) -> None:
     path = tmp_path / "token"
     if content is not None:

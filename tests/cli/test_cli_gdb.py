@@ -154,7 +154,7 @@ def test_gdb_that_is_not_there(lab: Lab) -> None:
     assert outcome.status == 127 and outcome.error == "ocdmux: /nowhere/gdb: No such file or directory\n"
 
 
-@pytest.mark.parametrize("words", [["--wait", "601"], ["--wait", "x"], ["--gdb"], ["--nope"]])
+@pytest.mark.parametrize("words", [["--wait", "601"], ["--wait", "x"], ["--gdb"], ["--nope"], ["--pipe", "x"]])
 def test_gdb_usage(lab: Lab, words: List[str]) -> None:
     outcome = lab.tool.run("gdb", *words)
     assert outcome.status == 2 and "bad usage" in outcome.error

@@ -61,6 +61,12 @@ def test_script_stops_at_the_first_failure(tool, target) -> None:
                              'Undefined command: "frobnicate".  Try "help".\nocdmux: line 4 failed\n')
 
 
+def test_lines_with_a_nul_are_not_cut(tool, target) -> None:
+    outcome = tool.run("shell", "--keep-going", given=b"p 1\0 + 1\np 2\n")
+    assert (outcome.status, outcome.out) == (1, "$1 = 2\n")
+    assert outcome.error == "a line holds a NUL byte\nocdmux: line 1 failed\n"
+
+
 def test_lines_on_the_command_line(tool, target) -> None:
     outcome = tool.run("shell", "-c", "p 1", "--command", "p 2", "-c", "quit", "-c", "p 3")
     assert (outcome.status, outcome.out) == (0, "$1 = 1\n$2 = 2\n")

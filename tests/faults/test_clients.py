@@ -254,7 +254,8 @@ def test_reader_that_is_slow_but_reads_is_not_closed(make_rig: Callable[..., Rig
     until = rig.stats()["uptime_ms"] + 1500
     while rig.stats()["uptime_ms"] < until:
         assert connection.recv(KIB)
-    assert rig.status()["queued"] > 0
+    # Not by the queue: it is empty for a moment where the output is full between two of the calls.
+    assert rig.stats()["boards"][0]["bytes_read"] < 100 * params["size"], "there must be more than it has taken"
     assert not any("does not read" in line for line in rig.daemon.log)
     connection.close()
 

@@ -133,10 +133,13 @@ def test_gdb_refuses_what_is_no_preface(gdb: GdbRig) -> None:
 
 
 def test_gdb_ends_what_is_no_gdb(gdb: GdbRig) -> None:
-    for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x00", b"+$g#00", b"$g#6?", b"$" + b"x" * 70000):
+    for data, said in (
+        (b"GET / HTTP/1.1\r\n\r\n", ""), (b"\x00", ""), (b"+$g#00", "the checksum of a packet of gdb's is wrong"),
+        (b"$g#6?", "the checksum of a packet of gdb's is wrong"), (b"$" + b"x" * 70000, "a packet of gdb's is too long"),
+    ):
         client = gdb.connect()
         client.send(data)
-        assert client.rest() == b"", data
+        assert client.rest() == (b"+" + packet(f"E.invalid_request: {said}") if said else b""), data
     assert gdb.server.connections == 0
     assert_attaches(gdb)
 

@@ -2,14 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/base64.h"
+#include "fuzz_check.h"
 
-static void require(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
+#include "base/base64.h"
 
 static void check_text(const char *text, size_t length)
 {

@@ -6,14 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "openocd/bundle.h"
+#include "fuzz_check.h"
 
-static void require(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
-}
+#include "openocd/bundle.h"
 
 static void append_part(struct strbuf *out, const char *text, size_t length)
 {

@@ -4,16 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_check.h"
+
 #include "openocd/envelope.h"
 
 #define SEED_SIZE 2u
-
-static void require(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
-}
 
 static void record(struct strbuf *lines, const char *name, const char *bytes, size_t length)
 {

@@ -8,28 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_check.h"
+
 #include "openocd/parse.h"
 
 #define CHOICE_SIZE 2u
 #define VALUES_MAX 64u
-
-static void require(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
-}
-
-static bool is_filled(const void *memory, size_t size)
-{
-    const uint8_t *bytes = memory;
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] != 0x55) {
-            return false;
-        }
-    }
-    return true;
-}
 
 static void print_values(struct strbuf *text, const uint8_t *bytes, size_t size, size_t count,
                          bool big_endian)

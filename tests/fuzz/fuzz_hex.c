@@ -3,14 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hex.h"
+#include "fuzz_check.h"
 
-static void require(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
+#include "base/hex.h"
 
 static void check_text(const char *text, size_t length)
 {

@@ -3,15 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_check.h"
+
 #include "base/alloc.h"
 #include "image/image.h"
-
-static void require(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
-}
 
 static uint8_t *copy_of(const uint8_t *bytes, size_t length)
 {
@@ -48,17 +43,6 @@ static void check_image(const struct image *image, enum image_format format, siz
     }
     require(size == image->size && size <= length && sum <= 0xff * size);
     require(image->has_entry || image->entry == 0);
-}
-
-static bool is_filled(const void *memory, size_t size)
-{
-    const uint8_t *bytes = memory;
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] != 0x55) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static void check_error(const struct err *err)

@@ -3,14 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/line_cutter.h"
+#include "fuzz_check.h"
 
-static void require(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
+#include "net/line_cutter.h"
 
 /* Lines with their length before them, 0xff for one that is too long. */
 static void note_line(struct strbuf *told, const char *line, size_t length)

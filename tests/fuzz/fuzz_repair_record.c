@@ -8,26 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_check.h"
+
 #include "base/sha256.h"
 #include "board/repair_record.h"
-
-static void require(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
-}
-
-static bool is_filled(const void *memory, size_t size)
-{
-    const uint8_t *bytes = memory;
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] != 0x55) {
-            return false;
-        }
-    }
-    return true;
-}
 
 static void check_record(const struct repair_head *head, const struct keeper_record *record)
 {

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_check.h"
+
 #include "memory/search.h"
 
 #define HEAD_SIZE 7u
@@ -27,13 +29,6 @@ struct matches {
     size_t count;
     size_t limit;
 };
-
-static void require(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 static bool note(void *context, uint64_t address)
 {

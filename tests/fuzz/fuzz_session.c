@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "fuzz_check.h"
+
 #include "base/alloc.h"
 #include "base/log.h"
 #include "methods/handlers_gen.h"
@@ -61,13 +63,6 @@ struct session {
 static int listener = -1;
 static char directory[] = "/tmp/fuzz-session-XXXXXX";
 static char link_path[sizeof directory + sizeof "/link"];
-
-static void require(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
-}
 
 static void clean_up(void)
 {

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_check.h"
+
 #include "../unit/shell_access.h"
 #include "shell/examine.h"
 #include "shell/expr.h"
@@ -16,13 +18,6 @@
 #define CHOICE_SIZE 2u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
-}
 
 static void require_printable(const struct strbuf *text)
 {

@@ -8,18 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_check.h"
+
 #include "openocd/target_text.h"
 
 #define CHOICE_SIZE 2u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
-}
 
 static void print_registers(const struct ocd_register *registers, size_t count, struct strbuf *out)
 {

@@ -4,14 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "openocd/tcl.h"
+#include "fuzz_check.h"
 
-static void require(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
-}
+#include "openocd/tcl.h"
 
 static void require_element(struct tcl_list *list, const char *bytes, size_t length)
 {

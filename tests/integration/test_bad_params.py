@@ -81,7 +81,8 @@ def test_every_parameter_given_every_wrong_value(client: Client, validator: Vali
 
 
 @pytest.mark.parametrize("method", PROTOCOL_METHODS)
-@pytest.mark.parametrize("name", ["adress", "Address", "", "x" * 300, "ünknown", "[exit]", "id ", "address\u0007"])
+@pytest.mark.parametrize("name", ["adress", "Address", "", "x" * 300, "ünknown", "[exit]", "id ", "address\u0007"],
+                         ids=lambda value: ascii(value)[:40])
 def test_unknown_parameter(client: Client, validator: Validator, method: str, name: str) -> None:
     error = client.fail(method, **{**example_params(validator, method), name: 1})
     assert error.kind == "invalid_params" and "unknown parameter" in error.message

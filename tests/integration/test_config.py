@@ -260,6 +260,13 @@ def test_what_must_hold_between_members(tmp_path: Path) -> None:
         assert outcome.returncode == 2 and words in outcome.stderr
 
 
+@pytest.mark.parametrize("flag", ["--spawn", "--openocd", "--listen", "--state-dir"])
+def test_flags_that_are_empty(flag: str) -> None:
+    command = [str(build_file("ocdmuxd")), "--openocd", "127.0.0.1:1", "--listen", "tcp:127.0.0.1:0", f"{flag}="]
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert outcome.returncode == 2 and outcome.stderr == f"ocdmuxd: {flag}: must not be empty\n"
+
+
 def test_flags_override_the_file(make_daemon: Callable[..., Daemon], connect: Callable[..., Client]) -> None:
     config = """{"boards": [{"name": "b", "openocd": "127.0.0.1:%PORT%"}],
                  "listen": ["tcp:127.0.0.1:1"], "anonymous_role": "admin"}"""

@@ -113,7 +113,7 @@ def test_no_call(client: Client, text: str, identifier: Any) -> None:
 
 @pytest.mark.parametrize(
     "method", ["", "target", "target.", "Target.State", "target.state ", "memory.read_u33", "rpc.", "x" * 5000,
-    "[exit]", "\u0007"]
+    "[exit]", "\u0007"], ids=lambda value: ascii(value)[:40]
 )
 def test_unknown_method(client: Client, method: str) -> None:
     client.send_text(json.dumps(call("m", method)))

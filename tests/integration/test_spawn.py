@@ -180,6 +180,7 @@ def test_spawned_openocd_with_a_wrong_configuration(place: Place) -> None:
     assert "pid" not in wait_status(client, lambda each: each["process"]["state"] == "waiting", "the pause")["process"]
     error = client.fail("memory.read_u32", address=FLASH_BASE, timeout_ms=20)
     assert error.kind == "openocd_unavailable" and "nonsense" in error.message
+    assert error.message.startswith("OpenOCD is not available: "), "it has not said a port"
     config.write_text(VBOARD_CONFIG.read_text())
     assert client.call("memory.read_u32", address=FLASH_BASE) == {"values": [FIRST]}
     starts = wait_up(client)["process"]["restarts"] + 1

@@ -162,6 +162,7 @@ def test_sizes_that_are_none(stager: Client, size: Any) -> None:
 @pytest.mark.parametrize(
     "sha256",
     ["", "0" * 63, "0" * 65, "g" + "0" * 63, "0x" + "0" * 62, " " + "0" * 63, "\u0660" * 64, "../" * 21 + "0", 0, None],
+    ids=lambda value: ascii(value)[:40],
 )
 def test_hashes_that_are_none(stager: Client, sha256: Any) -> None:
     error = stager.fail("stage.create", name="x", size=5, sha256=sha256)

@@ -116,7 +116,7 @@ def test_paths_that_there_are_not(stager: Client, roots: Path, path: str) -> Non
     assert error.kind == "not_found" and error.data["parameter"] == "path"
 
 
-@pytest.mark.parametrize("path", ["", "a\nb", "n" * 4097, 7, None])
+@pytest.mark.parametrize("path", ["", "a\nb", "n" * 4097, 7, None], ids=lambda value: ascii(value)[:40])
 def test_paths_that_are_none(stager: Client, path: Any) -> None:
     error = refused(stager, path)
     assert error.kind == "invalid_params" and error.data["parameter"] == "path"

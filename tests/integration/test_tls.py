@@ -167,7 +167,8 @@ def test_an_end_without_close_notify_is_a_failure(start: Callable[..., Daemon], 
 
 
 @pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 64, b"\x16\x03\x01\xff\xff" + b"A" * 70000,
-    b'{"jsonrpc":"2.0","id":1,"method":"server.hello"}\n', b"\x80", b"\x16\x03\x01\x00\x05hello"])
+    b'{"jsonrpc":"2.0","id":1,"method":"server.hello"}\n', b"\x80", b"\x16\x03\x01\x00\x05hello"],
+    ids=["http", "zeros", "long record", "plain json", "one byte", "short record"])
 def test_garbage_on_the_port(
     start: Callable[..., Daemon], connect: Callable[..., Client], lab: Lab, garbage: bytes
 ) -> None:

@@ -37,7 +37,12 @@ def objects(value: Any) -> Iterator[Dict[str, Any]]:
 def taken() -> List[FrozenSet[str]]:
     """The lists of members that the daemon allows in its objects."""
     lists = re.findall(r"static const char \*const \w*members\w*\[\] = \{(.*?)\};", CODE, re.S)
-    return [frozenset(re.findall(r'"(\w+)"', each)) for each in lists]
+    return [frozenset(re.findall(r'"(\w+)"', each)) for each in lists] + [frozenset(row[0] for row in limits())]
+
+
+def limits() -> List[Tuple[str, str, str, str]]:
+    """Name, default, least and most of the rows of the table of limits."""
+    return re.findall(r"\{LIMIT\((\w+)\), ([^,{}]+), ([^,{}]+), ([^,{}]+)\}", CODE)
 
 
 def test_config_schema_names_the_members_that_the_daemon_takes() -> None:
@@ -70,6 +75,7 @@ def number(text: str) -> int:
 def bounds() -> List[Tuple[str, int, int]]:
     """Name, least and most of every number that the daemon reads."""
     rows = re.findall(r'\{"(\w+)", [^,{}"]+, ([^,{}]+), ([^,{}]+)\}', CODE)
+    rows += [(name, least, most) for name, _, least, most in limits()]
     return [(name, number(least), number(most)) for name, least, most in rows]
 
 
@@ -83,6 +89,13 @@ def test_config_schema_has_the_bounds_of_the_daemon() -> None:
     assert sorted(members) == sorted({name for name, _, _ in rows}), "every integer has bounds in both"
     for name, least, most in rows:
         assert (least, most) in [(each["minimum"], each["maximum"]) for each in members[name]], name
+
+
+def test_config_schema_has_the_default_limits_of_the_daemon() -> None:
+    members = next(each["properties"] for each in objects(schema()) if "max_in_flight" in each["properties"])
+    assert {name: member["default"] for name, member in members.items()} == {
+        name: number(preset) for name, preset, _, _ in limits()
+    }
 
 
 def test_config_schema_takes_what_the_readme_shows() -> None:
@@ -100,7 +113,8 @@ def texts_in_c(path: Path) -> List[str]:
     """What the unit tests of the configuration give to must_read(), where that is plain text: whole files, or members
     beside `boards`."""
     code = path.read_text(encoding="utf-8").replace("\\\n", " ")
-    macros = dict(re.findall(r"^#define (\w+) +(.*)$", code, re.M))
+    shared = (path.parent / "config_text.h").read_text(encoding="utf-8")
+    macros = dict(re.findall(r"^#define (\w+) +(.*)$", shared + code, re.M))
     found = []
     for words in re.findall(rf"\bmust_read\((?:config,)?((?:\s*(?:{LITERAL}|\w+))+)\);", code):
         while any(name in macros for name in re.findall(rf"{LITERAL}|\w+", words)):

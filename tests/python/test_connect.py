@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import Any, Iterator, NamedTuple
 
 import pytest
 
@@ -129,10 +130,16 @@ def test_connect_over_ssh_runs_ocdmux_there(lab: Lab, stack: Stack, tmp_path: Pa
 
 
 @pytest.mark.parametrize("server", ["", "127.0.0.1:6670", "tcp:host", "tcp:host:0", "tcp:host:99999", "tcp:a:b:1", "unix:",
-                                    "ssh:", "ssh:-oProxyCommand=x", "http://x", "tls:[::1]"])
-def test_connect_refuses_what_names_no_server(server: str) -> None:
+                                    "ssh:", "ssh:-oProxyCommand=x", "http://x", "tls:[::1]", b"tcp:host:1", 6670])
+def test_connect_refuses_what_names_no_server(server: Any) -> None:
     with pytest.raises(InvalidParams):
         Session.connect(server)
+
+
+@pytest.mark.parametrize("limits", [{"timeout": "1"}, {"timeout": 0}, {"timeout": math.inf}, {"connect_timeout": math.nan}])
+def test_connect_refuses_what_is_no_time(limits: Any) -> None:
+    with pytest.raises(InvalidParams):
+        Session.connect("tcp:127.0.0.1:1", **limits)
 
 
 def test_connect_tells_that_nobody_is_there(tmp_path: Path) -> None:

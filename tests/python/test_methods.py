@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import pickle
 import struct
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import List
@@ -69,6 +71,8 @@ def test_memory_bytes_files_search_and_hexdump(url: str, tmp_path: Path, flash_c
             assert dump.read_bytes() == data and os.listdir(tmp_path) == ["dump.bin"]
             assert {"read", "download"} <= {each.phase for each in seen}
             assert seen[-1] == Progress("download", 1500, 1500, "bytes")
+            await session.memory.write_bytes(PLACE, array("H", [0x0201, 0x0403]))
+            assert await session.memory.read_bytes(PLACE, 4) == bytes(array("H", [0x0201, 0x0403]))
             await session.memory.write_bytes(PLACE, b"abcabcabc\0ab")
             assert await session.memory.search(b"abcabc", PLACE, PLACE + 12) == [PLACE, PLACE + 3]
             assert await session.memory.search(b"abc", PLACE, PLACE + 12, limit=2) == [PLACE, PLACE + 3]
@@ -140,6 +144,10 @@ def test_memory_errors_are_target_errors_with_openocds_words(url: str, tmp_path:
     lambda memory: memory.search(b"", PLACE, PLACE + 8), lambda memory: memory.search("a", PLACE, PLACE + 8),
     lambda memory: memory.search(b"ab", PLACE + 8, PLACE), lambda memory: memory.search(b"ab", PLACE, PLACE + 8, mask=b"a"),
     lambda memory: memory.hexdump(None, 3), lambda memory: memory.load_image("/dev/null"),
+    lambda memory: memory.read_u8(True), lambda memory: memory.write_u32(PLACE, 5, timeout="1"),
+    lambda memory: memory.write_u32(PLACE, 5, timeout=math.nan), lambda memory: memory.write_bytes(PLACE, b"a", timeout=True),
+    lambda memory: memory.write_bytes(PLACE, b"a", timeout=math.inf),
+    lambda memory: memory.write_bytes(PLACE, b"a", progress=5), lambda memory: memory.dump(PLACE, 8, "no", progress=5),
 ])
 def test_memory_refuses_bad_input_before_any_effect(url: str, call: "object") -> None:
     async def body() -> None:

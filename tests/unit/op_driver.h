@@ -72,6 +72,23 @@ static inline void op_driver_fini(struct op_driver *driver)
     fake_keeper_fini(&driver->keeper);
 }
 
+/* For tests whose state is the driver alone. */
+static inline int op_driver_setup(void **state)
+{
+    struct op_driver *driver = xcalloc(1, sizeof *driver);
+    op_driver_init(driver);
+    *state = driver;
+    return 0;
+}
+
+static inline int op_driver_teardown(void **state)
+{
+    struct op_driver *driver = *state;
+    op_driver_fini(driver);
+    free(driver);
+    return 0;
+}
+
 /* Another operation; the one before is freed. */
 static inline void op_driver_start(struct op_driver *driver, struct op *take_op)
 {

@@ -1,4 +1,4 @@
-/* What the tests of flash_write share. */
+/* What the tests of operations on flash share. */
 #ifndef OCDMUX_TESTS_OP_FLASH_WRITE_H
 #define OCDMUX_TESTS_OP_FLASH_WRITE_H
 
@@ -13,20 +13,18 @@ struct fixture {
     struct flash_write_options options; /* erase and verify, nothing else */
 };
 
-static inline int fixture_setup(void **state)
+static inline struct fixture *fixture_new(void)
 {
     struct fixture *fixture = xcalloc(1, sizeof *fixture);
     op_driver_init(&fixture->driver);
     flash_init(&fixture->flash, 8, 1024);
     fixture->flash.block_sectors = 4;
     fixture->options = (struct flash_write_options){.erase = true, .verify = true};
-    *state = fixture;
-    return 0;
+    return fixture;
 }
 
-static inline int fixture_teardown(void **state)
+static inline void fixture_free(struct fixture *fixture)
 {
-    struct fixture *fixture = *state;
     for (struct made_up_flash *bank = fixture->flash.next; bank != NULL;) {
         struct made_up_flash *next = bank->next;
         free(bank);
@@ -34,6 +32,17 @@ static inline int fixture_teardown(void **state)
     }
     op_driver_fini(&fixture->driver);
     free(fixture);
+}
+
+static inline int fixture_setup(void **state)
+{
+    *state = fixture_new();
+    return 0;
+}
+
+static inline int fixture_teardown(void **state)
+{
+    fixture_free(*state);
     return 0;
 }
 

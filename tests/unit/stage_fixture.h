@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "descriptors.h"
+
 #include "base/alloc.h"
 #include "server/stage.h"
 
@@ -76,18 +78,6 @@ static inline size_t count_files(const struct fixture *fixture)
     assert_non_null(directory);
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         count += entry->d_name[0] != '.';
-    }
-    closedir(directory);
-    return count;
-}
-
-static inline size_t count_descriptors(void)
-{
-    size_t count = 0;
-    DIR *directory = opendir("/proc/self/fd");
-    assert_non_null(directory);
-    while (readdir(directory) != NULL) {
-        count++;
     }
     closedir(directory);
     return count;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -167,17 +168,24 @@ static void test_call_names_the_unknown_method(void **state)
     assert_span(call.id, "1");
 }
 
+#define CALL_OF "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%.*s\"}"
+
 static void test_call_finds_every_method(void **state)
 {
     (void)state;
     for (size_t i = 0; i < RPC_METHOD_COUNT; i++) {
-        const char *name = rpc_methods[i].name;
-        assert_ptr_equal(rpc_method_find(name, strlen(name)), &rpc_methods[i]);
-        assert_null(rpc_method_find(name, strlen(name) - 1));
+        int length = (int)strlen(rpc_methods[i].name);
+        struct rpc_call call;
+        struct err err;
+        char text[160];
+        err_reset(&err);
+        snprintf(text, sizeof text, CALL_OF, length, rpc_methods[i].name);
+        assert_true(parse(text, &call, &err));
+        assert_ptr_equal(call.method, &rpc_methods[i]);
+        snprintf(text, sizeof text, CALL_OF, length - 1, rpc_methods[i].name);
+        assert_false(parse(text, &call, &err));
+        assert_int_equal(err.kind, ERR_METHOD_NOT_FOUND);
     }
-    assert_null(rpc_method_find("", 0));
-    assert_ptr_equal(rpc_method_find("flash.banksX", 11), &rpc_methods[RPC_METHOD_FLASH_BANKS]);
-    assert_null(rpc_method_find("Flash.banks", 11));
 }
 
 static void test_call_methods_say_what_they_need(void **state)

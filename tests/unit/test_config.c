@@ -1,66 +1,7 @@
 /* server/config: what is taken, and where bad configuration is refused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "config_text.h"
+
 #include <unistd.h>
-
-#include <cmocka.h>
-
-#include "base/alloc.h"
-#include "server/config.h"
-
-static int config_setup(void **state)
-{
-    struct config *config = xcalloc(1, sizeof *config);
-    config_init(config);
-    *state = config;
-    return 0;
-}
-
-static int config_teardown(void **state)
-{
-    config_fini(*state);
-    free(*state);
-    return 0;
-}
-
-static bool read_text(struct config *config, const char *text, struct err *err)
-{
-    char *copy = xstrdup(text);
-    err_reset(err);
-    bool ok = config_read_text(config, "lab.json", copy, strlen(text), err);
-    free(copy);
-    return ok;
-}
-
-static void must_read(struct config *config, const char *text)
-{
-    struct err err;
-    if (!read_text(config, text, &err)) {
-        fail_msg("refused: %s", err.message);
-    }
-}
-
-/* The message must be exactly that. */
-static void must_refuse(const char *text, const char *message)
-{
-    struct config config;
-    struct err err;
-    config_init(&config);
-    if (read_text(&config, text, &err)) {
-        fail_msg("taken: %s", text);
-    }
-    assert_int_equal(err.kind, ERR_INVALID_PARAMS);
-    assert_string_equal(err.message, message);
-    config_fini(&config);
-}
-
-#define BOARD "{\"name\": \"lab1\", \"openocd\": \"127.0.0.1:6666\"}"
-#define BOARDS "\"boards\": [" BOARD "]"
 
 static void test_config_of_one_board_has_defaults_for_the_rest(void **state)
 {
@@ -220,7 +161,7 @@ static void test_config_errors_name_the_member(void **state)
         const char *text;
         const char *message;
     } cases[] = {
-        {"[]", "lab.json: : must be an object"},
+        {"[]", "lab.json: must be an object"},
         {"{\"boards\": {}}", "lab.json: boards: must be an array of boards"},
         {"{\"Boards\": []}", "lab.json: Boards: is not known"},
         {"{\"boards\": [7]}", "lab.json: boards[0]: must be an object"},
@@ -494,7 +435,8 @@ static void test_config_complete_refuses_gdb_listeners_that_others_reach(void **
     err_reset(&err);
     must_read(config, WITH_GDB("{\"listen\": \"tcp:0.0.0.0:3333\"}"));
     assert_false(config_complete(config, &err));
-    assert_non_null(strstr(err.message, "tcp:0.0.0.0:3333 is reachable from other machines"));
+    assert_non_null(
+        strstr(err.message, "gdb of the board \"b\": tcp:0.0.0.0:3333 is reachable from other machines"));
     err_reset(&err);
     config->insecure = true;
     assert_true(config_complete(config, &err));

@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "descriptors.h"
+
 #include "base/alloc.h"
 #include "server/dump_file.h"
 
@@ -105,18 +107,6 @@ static size_t count_entries(const struct fixture *fixture, const char *name)
     assert_non_null(directory);
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-    }
-    closedir(directory);
-    return count;
-}
-
-static size_t count_descriptors(void)
-{
-    size_t count = 0;
-    DIR *directory = opendir("/proc/self/fd");
-    assert_non_null(directory);
-    while (readdir(directory) != NULL) {
-        count++;
     }
     closedir(directory);
     return count;

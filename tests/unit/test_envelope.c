@@ -1,4 +1,4 @@
-/* The envelope: what is sent, and what is made of the bytes that come back, in any cut. */
+/* The envelope: what is made of the bytes that come back, in any cut. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -130,100 +130,6 @@ static void append_frame(struct strbuf *out, long code, const char *result, size
     strbuf_appendf(out, "%s %ld %zu %zu 2:", NONCE, code, length, strlen(log));
     strbuf_append(out, result, length);
     strbuf_appendf(out, "%s-o\x1a", log);
-}
-
-static void test_envelope_encode_wraps_the_script(void **state)
-{
-    (void)state;
-    struct strbuf out = STRBUF_INIT;
-    strbuf_append_text(&out, "before");
-    assert_true(envelope_encode(&out, "Nonce1", BYTES("puts \"[a\0b]\x1a$c\\\"")));
-    assert_string_equal(
-        strbuf_text(&out),
-        "beforeapply {s {set l [capture {set c [catch -exit -eval -signal {uplevel #0 $s} r o];format {}}];"
-        "return \"\\x00Nonce1 $c [string bytelength $r] [string bytelength $l] [string bytelength "
-        "$o]:$r$l$o\"}} "
-        "\"puts \\\"\\[a\\x00b]\\x1a\\$c\\\\\\\"\"\x1a");
-    assert_int_equal(out.length, strlen(out.data));
-    strbuf_fini(&out);
-}
-
-static void test_envelope_encode_hands_data_on(void **state)
-{
-    (void)state;
-    const size_t piece = 256 * 1024;
-    struct strbuf out = STRBUF_INIT;
-    uint8_t *bytes = malloc(ENVELOPE_MAX_COMMAND);
-    assert_non_null(bytes);
-    memset(bytes, 'x', ENVELOPE_MAX_COMMAND);
-    memcpy(bytes, "a\0$\x1a", 4);
-    struct envelope_data data = {.bytes = bytes, .size = 4};
-    assert_true(envelope_encode_with_data(&out, "Nonce1", BYTES("$c do"), &data));
-    assert_string_equal(
-        strbuf_text(&out),
-        "apply {{s args} {set l [capture {set c [catch -exit -eval -signal {uplevel #0 [list {*}$s "
-        "{*}$args]} r "
-        "o];format {}}];return \"\\x00Nonce1 $c [string bytelength $r] [string bytelength $l] [string "
-        "bytelength $o]:$r$l$o\"}} \"\\$c do\" \"a\\x00\\$\\x1a\"\x1a");
-    size_t around = out.length - sizeof "a\\x00\\$\\x1a" + 1;
-    /* In words of 256 KiB. */
-    strbuf_clear(&out);
-    bytes[0] = bytes[1] = bytes[2] = bytes[3] = 'x';
-    data.size = piece + 1;
-    assert_true(envelope_encode_with_data(&out, "Nonce1", BYTES("$c do"), &data));
-    assert_int_equal(out.length, around + piece + 1 + 3);
-    assert_string_equal(out.data + out.length - 7, "x\" \"x\"\x1a");
-    /* What counts is the length as it is sent. */
-    strbuf_clear(&out);
-    data.size = ENVELOPE_MAX_COMMAND;
-    assert_false(envelope_encode_with_data(&out, NONCE, "", 0, &data));
-    data.size++;
-    assert_false(envelope_encode_with_data(&out, NONCE, "", 0, &data));
-    assert_int_equal(out.length, 0);
-    free(bytes);
-    strbuf_fini(&out);
-}
-
-static void test_envelope_encode_minds_the_limit(void **state)
-{
-    (void)state;
-    struct strbuf out = STRBUF_INIT;
-    struct strbuf script = STRBUF_INIT;
-    assert_true(envelope_encode(&out, NONCE, "", 0));
-    size_t around = out.length - 1;
-    memset(strbuf_extend(&script, ENVELOPE_MAX_COMMAND - around), 'a', ENVELOPE_MAX_COMMAND - around);
-    strbuf_clear(&out);
-    strbuf_append_text(&out, "kept");
-    assert_true(envelope_encode(&out, NONCE, script.data, script.length));
-    assert_int_equal(out.length, 4 + ENVELOPE_MAX_COMMAND + 1);
-    strbuf_truncate(&out, 4);
-    strbuf_append_byte(&script, 'a');
-    assert_false(envelope_encode(&out, NONCE, script.data, script.length));
-    assert_string_equal(strbuf_text(&out), "kept");
-    /* What counts is the length as it is sent. */
-    strbuf_truncate(&script, ENVELOPE_MAX_COMMAND - around);
-    script.data[1000] = '"';
-    assert_false(envelope_encode(&out, NONCE, script.data, script.length));
-    assert_false(envelope_encode(&out, NONCE, script.data, (size_t)ENVELOPE_MAX_COMMAND + 1));
-    assert_string_equal(strbuf_text(&out), "kept");
-    strbuf_fini(&out);
-    strbuf_fini(&script);
-}
-
-static void test_envelope_encode_never_splits(void **state)
-{
-    (void)state;
-    struct strbuf out = STRBUF_INIT;
-    char script[2];
-    for (unsigned pair = 0; pair < 65536; pair++) {
-        script[0] = (char)(pair >> 8);
-        script[1] = (char)pair;
-        strbuf_clear(&out);
-        assert_true(envelope_encode(&out, NONCE, script, sizeof(script)));
-        assert_null(memchr(out.data, '\0', out.length));
-        assert_ptr_equal(memchr(out.data, 0x1a, out.length), out.data + out.length - 1);
-    }
-    strbuf_fini(&out);
 }
 
 static void test_envelope_decodes_what_openocd_0_12_sends(void **state)
@@ -594,120 +500,11 @@ static void test_envelope_reset_in_a_callback_drops_the_rest(void **state)
     }
 }
 
-static void test_envelope_reply_ok(void **state)
-{
-    (void)state;
-    static const long bad[] = {1, 3, 4, 7, -1, -4, -600, 200};
-    assert_true(ocd_reply_ok(&(struct ocd_reply){.code = 0}));
-    assert_true(ocd_reply_ok(&(struct ocd_reply){.code = 2}));
-    for (size_t i = 0; i < COUNT(bad); i++) {
-        assert_false(ocd_reply_ok(&(struct ocd_reply){.code = bad[i]}));
-    }
-}
-
-static void test_envelope_reply_words(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *result;
-        const char *log;
-        const char *expected;
-    } rows[] = {
-        {"", "", ""},
-        {" \n", "\t\n", ""},
-        {"boo", "", "boo"},
-        {"  boo \r\n", " ", "boo"},
-        /* 0.12: flash probe 9, read_memory on a target without, flash erase_sector of a protected sector */
-        {"flash bank '#9' is out of bounds\n", "flash bank 9 does not exist\n",
-         "flash bank '#9' is out of bounds\nflash bank 9 does not exist"},
-        {"read_memory: failed to read memory",
-         "Target t.cpu doesn't support read_memory\n"
-         "read_memory: read at 0x00000000 with width=32 and count=4 failed\n",
-         "read_memory: failed to read memory\nTarget t.cpu doesn't support read_memory\n"
-         "read_memory: read at 0x00000000 with width=32 and count=4 failed"},
-        {"", "stm32x device protected\nfailed erasing sectors 0 to 2\n",
-         "stm32x device protected\nfailed erasing sectors 0 to 2"},
-        /* Newer: the log says what the result says, with prefixes. */
-        {"flash bank 9 does not exist", "Error: flash bank 9 does not exist\n",
-         "flash bank 9 does not exist"},
-        {"failed\n", "Error: it\nError: failed\nError: badly\n", "it\nfailed\nbadly"},
-        {"all of it: failed", "failed\n", "all of it: failed"},
-        {"same\n", "same", "same"},
-        {"Error: a\n\nError: b", "", "a\n\nb"},
-        {"An Error: a", "ERROR: b", "An Error: a\nERROR: b"},
-        {"Error: ", "Error: \n", "Error:"},
-    };
-    struct strbuf words = STRBUF_INIT;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct ocd_reply reply = {.code = 1,
-                                  .result = rows[i].result,
-                                  .result_length = strlen(rows[i].result),
-                                  .log = rows[i].log,
-                                  .log_length = strlen(rows[i].log),
-                                  .options = ""};
-        strbuf_clear(&words);
-        strbuf_append_text(&words, "so: ");
-        ocd_reply_words(&reply, &words);
-        assert_memory_equal(words.data, "so: ", 4);
-        assert_string_equal(words.data + 4, rows[i].expected);
-    }
-    strbuf_fini(&words);
-}
-
-static void test_envelope_reply_words_keep_any_byte(void **state)
-{
-    (void)state;
-    struct strbuf words = STRBUF_INIT;
-    struct ocd_reply reply = {
-        .code = 1, .result = "a\0b", .result_length = 3, .log = "\0c\xff\n", .log_length = 4, .options = ""};
-    ocd_reply_words(&reply, &words);
-    assert_int_equal(words.length, 7);
-    assert_memory_equal(words.data, "a\0b\n\0c\xff", 7);
-    strbuf_fini(&words);
-}
-
 #define DECODER_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
-/* OpenOCD's own code, where newer versions tell it. */
-static void test_envelope_own_code(void **state)
-{
-    static const struct {
-        long code;
-        const char *options;
-        long expected;
-    } cases[] = {
-        {1, "-code 1 -level 0 -errorinfo {{} {} 1} -errorcode {OpenOCD -304}", -304},
-        {1, "-errorcode {OpenOCD -4}", -4},
-        {1, "-errorcode NONE", 1},
-        {1, "", 1},
-        {1, "-errorcode", 1},
-        {1, "-errorcode {OpenOCD 4}", 1},
-        {1, "-errorcode {OpenOCD -}", 1},
-        {1, "-errorcode {OpenOCD -4 more}", 1},
-        {1, "-errorcode {OpenOCD -99999999999999999999}", 1},
-        {0, "-errorcode {OpenOCD -304}", 0},
-        {-902, "-errorcode {OpenOCD -304}", -902},
-    };
-    (void)state;
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        struct ocd_reply reply = {.code = cases[i].code,
-                                  .result = "",
-                                  .log = "",
-                                  .options = cases[i].options,
-                                  .options_length = strlen(cases[i].options)};
-        ocd_reply_take_own_code(&reply);
-        assert_int_equal(reply.code, cases[i].expected);
-    }
-}
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_envelope_own_code),
-        cmocka_unit_test(test_envelope_encode_wraps_the_script),
-        cmocka_unit_test(test_envelope_encode_hands_data_on),
-        cmocka_unit_test(test_envelope_encode_minds_the_limit),
-        cmocka_unit_test(test_envelope_encode_never_splits),
         DECODER_TEST(test_envelope_decodes_what_openocd_0_12_sends),
         DECODER_TEST(test_envelope_is_the_same_in_every_cut),
         DECODER_TEST(test_envelope_holds_an_envelope),
@@ -721,9 +518,6 @@ int main(void)
         DECODER_TEST(test_envelope_bounds_notifications),
         DECODER_TEST(test_envelope_reset_forgets),
         DECODER_TEST(test_envelope_reset_in_a_callback_drops_the_rest),
-        cmocka_unit_test(test_envelope_reply_ok),
-        cmocka_unit_test(test_envelope_reply_words),
-        cmocka_unit_test(test_envelope_reply_words_keep_any_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

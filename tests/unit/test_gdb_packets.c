@@ -69,6 +69,17 @@ static void test_gdb_packets_broken_ones_are_told(void **state)
     check_scan("\0", 1, "B");
 }
 
+static void test_gdb_packets_that_are_broken_are_told_from_what_is_none(void **state)
+{
+    struct gdb_scanner scanner = {.state = GDB_SCAN_OUTSIDE};
+    size_t taken = 0;
+    (void)state;
+    assert_int_equal(gdb_scanner_take(&scanner, "$g#68", 5, &taken), GDB_UNIT_BROKEN);
+    assert_true(scanner.packet_broken);
+    assert_int_equal(gdb_scanner_take(&scanner, "x", 1, &taken), GDB_UNIT_BROKEN);
+    assert_false(scanner.packet_broken);
+}
+
 static void test_gdb_packets_have_a_longest(void **state)
 {
     static char text[GDB_PACKET_MOST_BYTES + 8];
@@ -223,6 +234,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gdb_packets_end_where_they_end),
         cmocka_unit_test(test_gdb_packets_broken_ones_are_told),
+        cmocka_unit_test(test_gdb_packets_that_are_broken_are_told_from_what_is_none),
         cmocka_unit_test(test_gdb_packets_have_a_longest),
         cmocka_unit_test(test_gdb_packets_that_wait_for_a_halt),
         cmocka_unit_test(test_gdb_packets_that_only_read),

@@ -1,5 +1,4 @@
 /* rpc/json_write. */
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,15 +57,8 @@ static void test_json_write_numbers(void **state)
     json_u64(&json, NULL, UINT64_MAX);
     json_i64(&json, NULL, -4);
     json_i64(&json, NULL, INT64_MIN);
-    json_fixed3(&json, NULL, 0.0);
-    json_fixed3(&json, NULL, -12.3456);
-    json_fixed3(&json, NULL, 1e15);
-    json_fixed3(&json, NULL, (double)NAN);
-    json_fixed3(&json, NULL, (double)INFINITY);
     json_close_array(&json);
-    assert_written(&out,
-                   "[0,10,18446744073709551615,-4,-9223372036854775808,0.000,-12.346,1000000000000000.000,"
-                   "null,null]");
+    assert_written(&out, "[0,10,18446744073709551615,-4,-9223372036854775808]");
 }
 
 static void test_json_write_addresses(void **state)
@@ -151,7 +143,6 @@ static void test_json_write_error(void **state)
     err_add_address(&err, "address", 0x20000000);
     err_add_integer(&err, "done", 3);
     err_add_text(&err, "unit", "bytes");
-    err_add_boolean(&err, "retried", true);
     struct strbuf out = STRBUF_INIT;
     struct json_writer json;
     json_writer_init(&json, &out);
@@ -161,7 +152,7 @@ static void test_json_write_error(void **state)
     json_close_object(&json);
     assert_written(
         &out, "{\"error\":{\"code\":-32000,\"message\":\"cannot \\\"read\\\" 4 bytes\",\"data\":{\"kind\":"
-              "\"target_error\",\"address\":\"0x20000000\",\"done\":3,\"unit\":\"bytes\",\"retried\":true,"
+              "\"target_error\",\"address\":\"0x20000000\",\"done\":3,\"unit\":\"bytes\","
               "\"openocd\":{\"code\":-4,\"text\":\"failed\\n\xef\xbf\xbd\xef\xbf\xbd\"}}},\"id\":1}");
 }
 

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "loop_pass.h"
+
 #include "base/alloc.h"
 #include "server/operations.h"
 
@@ -207,20 +209,6 @@ static void test_operations_that_are_active_stay(void **state)
     end_done(fixture, active, 1);
 }
 
-static void stop_loop(void *context)
-{
-    loop_stop(context);
-}
-
-/* One pass over the timers that are due. */
-static void run_timers(struct fixture *fixture)
-{
-    struct loop_timer *stop = loop_timer_new(fixture->loop, stop_loop, fixture->loop);
-    loop_timer_set(stop, 1);
-    loop_run(fixture->loop);
-    loop_timer_free(stop);
-}
-
 static void test_operations_expire_after_ten_minutes(void **state)
 {
     struct fixture *fixture = *state;
@@ -231,7 +219,7 @@ static void test_operations_expire_after_ten_minutes(void **state)
         clock_fake(1000000 + i * 300000000ull); /* at 0, 5 and 10 minutes */
         end_done(fixture, operation, 1);
     }
-    run_timers(fixture);
+    loop_pass(fixture->loop);
     assert_null(operations_find(&fixture->operations, ids[0]));
     assert_non_null(operations_find(&fixture->operations, ids[1]));
     assert_non_null(operations_find(&fixture->operations, ids[2]));

@@ -10,22 +10,6 @@
 #define SOFTWARE "IVA breakpoint: 0x20000010, 0x2, 0x00\n"
 #define WATCH "address: 0x20000010, len: 0x00000004, r/w/a: 1, value: 0x00000000, mask: 0xffffffff\n"
 
-static int driver_setup(void **state)
-{
-    struct op_driver *driver = xcalloc(1, sizeof *driver);
-    op_driver_init(driver);
-    *state = driver;
-    return 0;
-}
-
-static int driver_teardown(void **state)
-{
-    struct op_driver *driver = *state;
-    op_driver_fini(driver);
-    free(driver);
-    return 0;
-}
-
 static size_t count(const struct op_driver *driver)
 {
     return ((const struct breakpoint_op *)driver->op)->count;
@@ -294,7 +278,7 @@ static void test_step_is_checked_first(void **state)
 
 int main(void)
 {
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, driver_setup, driver_teardown)
+#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, op_driver_setup, op_driver_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_breakpoint_list),
         TEST(test_breakpoint_list_of_another_target),

@@ -1,30 +1,7 @@
 /* ops/flash_erase. */
-#include "op_flash.h"
+#include "op_flash_write.h"
 
 #include "ops/flash_erase.h"
-
-struct fixture {
-    struct op_driver driver;
-    struct made_up_flash flash;
-};
-
-static int fixture_setup(void **state)
-{
-    struct fixture *fixture = xcalloc(1, sizeof *fixture);
-    op_driver_init(&fixture->driver);
-    flash_init(&fixture->flash, 8, 1024);
-    fixture->flash.block_sectors = 4;
-    *state = fixture;
-    return 0;
-}
-
-static int fixture_teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    op_driver_fini(&fixture->driver);
-    free(fixture);
-    return 0;
-}
 
 /* Up to the first command that erases, or the end. */
 static enum op_verdict survey(struct fixture *fixture)
@@ -292,8 +269,6 @@ static void test_flash_erase_of_a_bank_of_an_unknown_target(void **state)
     strbuf_fini(&text);
     op_driver_expect(driver, "flash erase_sector 0 0 0");
 }
-
-#define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 int main(void)
 {

@@ -3,22 +3,6 @@
 
 #include "ops/flash_info.h"
 
-static int driver_setup(void **state)
-{
-    struct op_driver *driver = xcalloc(1, sizeof *driver);
-    op_driver_init(driver);
-    *state = driver;
-    return 0;
-}
-
-static int driver_teardown(void **state)
-{
-    struct op_driver *driver = *state;
-    op_driver_fini(driver);
-    free(driver);
-    return 0;
-}
-
 static const char probe_script[] = "flash probe 0; list [flash list] [flash info 0 sectors] [flash info 0]";
 
 static const struct flash_geometry *geometry_of(const struct op_driver *driver)
@@ -257,7 +241,7 @@ static void test_flash_banks_that_fail_leave_the_list_alone(void **state)
     assert_string_equal(driver->info.banks[0].name, "main");
 }
 
-#define WITH_DRIVER(test) cmocka_unit_test_setup_teardown(test, driver_setup, driver_teardown)
+#define WITH_DRIVER(test) cmocka_unit_test_setup_teardown(test, op_driver_setup, op_driver_teardown)
 
 int main(void)
 {

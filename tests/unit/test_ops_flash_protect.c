@@ -1,28 +1,14 @@
 /* ops/flash_protect. */
-#include "op_flash.h"
+#include "op_flash_write.h"
 
 #include "ops/flash_protect.h"
 
-struct fixture {
-    struct op_driver driver;
-    struct made_up_flash flash;
-};
-
-static int fixture_setup(void **state)
+static int protect_setup(void **state)
 {
-    struct fixture *fixture = xcalloc(1, sizeof *fixture);
-    op_driver_init(&fixture->driver);
+    struct fixture *fixture = fixture_new();
     flash_init(&fixture->flash, 16, 1024);
     fixture->flash.block_sectors = 4;
     *state = fixture;
-    return 0;
-}
-
-static int fixture_teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    op_driver_fini(&fixture->driver);
-    free(fixture);
     return 0;
 }
 
@@ -234,23 +220,23 @@ static void test_flash_protect_that_cannot_be_read_back(void **state)
     op_driver_assert_text(driver, "reason", "driver");
 }
 
-#define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+#define WITH_PROTECT(test) cmocka_unit_test_setup_teardown(test, protect_setup, fixture_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_FIXTURE(test_flash_protect_counts_in_blocks_and_reads_back),
-        WITH_FIXTURE(test_flash_protect_that_does_not_read_back_needs_a_reset),
-        WITH_FIXTURE(test_flash_protect_counts_in_sectors_where_there_are_no_blocks),
-        WITH_FIXTURE(test_flash_protect_refuses_to_cut_blocks),
-        WITH_FIXTURE(test_flash_protect_with_blocks_that_cut_sectors),
-        WITH_FIXTURE(test_flash_protect_with_blocks_finer_than_sectors),
-        WITH_FIXTURE(test_flash_protect_where_no_block_is_over_a_sector),
-        WITH_FIXTURE(test_flash_protect_of_sectors_that_are_not_there),
-        WITH_FIXTURE(test_flash_protect_where_the_driver_knows_none),
-        WITH_FIXTURE(test_flash_protect_that_fails),
-        WITH_FIXTURE(test_flash_protect_where_nothing_reads_back),
-        WITH_FIXTURE(test_flash_protect_that_cannot_be_read_back),
+        WITH_PROTECT(test_flash_protect_counts_in_blocks_and_reads_back),
+        WITH_PROTECT(test_flash_protect_that_does_not_read_back_needs_a_reset),
+        WITH_PROTECT(test_flash_protect_counts_in_sectors_where_there_are_no_blocks),
+        WITH_PROTECT(test_flash_protect_refuses_to_cut_blocks),
+        WITH_PROTECT(test_flash_protect_with_blocks_that_cut_sectors),
+        WITH_PROTECT(test_flash_protect_with_blocks_finer_than_sectors),
+        WITH_PROTECT(test_flash_protect_where_no_block_is_over_a_sector),
+        WITH_PROTECT(test_flash_protect_of_sectors_that_are_not_there),
+        WITH_PROTECT(test_flash_protect_where_the_driver_knows_none),
+        WITH_PROTECT(test_flash_protect_that_fails),
+        WITH_PROTECT(test_flash_protect_where_nothing_reads_back),
+        WITH_PROTECT(test_flash_protect_that_cannot_be_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,9 +13,7 @@ struct compare {
 static int compare_setup(void **state)
 {
     struct compare *compare = xcalloc(1, sizeof *compare);
-    void *fixture = NULL;
-    assert_int_equal(fixture_setup(&fixture), 0);
-    compare->fixture = fixture;
+    compare->fixture = fixture_new();
     use_sectors(compare->fixture, SECTORS, SECTOR);
     fill_random(compare->image, SIZE, 1);
     memcpy(compare->fixture->flash.bytes, compare->image, SIZE);
@@ -27,10 +25,9 @@ static int compare_setup(void **state)
 static int compare_teardown(void **state)
 {
     struct compare *compare = *state;
-    void *fixture = compare->fixture;
-    int result = fixture_teardown(&fixture);
+    fixture_free(compare->fixture);
     free(compare);
-    return result;
+    return 0;
 }
 
 #define WITH_COMPARE(test) cmocka_unit_test_setup_teardown(test, compare_setup, compare_teardown)

@@ -3,22 +3,6 @@
 
 #include "ops/memory_load.h"
 
-static int driver_setup(void **state)
-{
-    struct op_driver *driver = xcalloc(1, sizeof *driver);
-    op_driver_init(driver);
-    *state = driver;
-    return 0;
-}
-
-static int driver_teardown(void **state)
-{
-    struct op_driver *driver = *state;
-    op_driver_fini(driver);
-    free(driver);
-    return 0;
-}
-
 /* Segments out of one storage of 64 bytes: 0x00, 0x01, ... */
 static struct image make_image(size_t count, const uint64_t *addresses, const uint64_t *sizes)
 {
@@ -291,7 +275,7 @@ static void test_memory_load_on_a_big_endian_target(void **state)
     assert_int_equal(op_driver_answer_text(driver, "0x00010203"), OP_DONE);
 }
 
-#define WITH_DRIVER(test) cmocka_unit_test_setup_teardown(test, driver_setup, driver_teardown)
+#define WITH_DRIVER(test) cmocka_unit_test_setup_teardown(test, op_driver_setup, op_driver_teardown)
 
 int main(void)
 {

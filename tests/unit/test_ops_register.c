@@ -14,22 +14,6 @@
     "apply {{t n d} {set s [$t curstate]; set v {}; if {$s eq {halted}} {$t set_reg $d; set v [$t get_reg " \
     "$n]}; list $s $v [$t curstate]}} \"cpu\" [list " NAMES "] [list " VALUES "]"
 
-static int driver_setup(void **state)
-{
-    struct op_driver *driver = xcalloc(1, sizeof *driver);
-    op_driver_init(driver);
-    *state = driver;
-    return 0;
-}
-
-static int driver_teardown(void **state)
-{
-    struct op_driver *driver = *state;
-    op_driver_fini(driver);
-    free(driver);
-    return 0;
-}
-
 static const struct register_op *result(const struct op_driver *driver)
 {
     return (const struct register_op *)driver->op;
@@ -251,7 +235,7 @@ static void test_write_that_fails_gives_openocds_words(void **state)
 
 int main(void)
 {
-#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, driver_setup, driver_teardown)
+#define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, op_driver_setup, op_driver_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_list_ends_with_what_is_known),
         TEST(test_list_that_fails),

@@ -3,22 +3,6 @@
 
 #include "ops/target_ops.h"
 
-static int driver_setup(void **state)
-{
-    struct op_driver *driver = xcalloc(1, sizeof *driver);
-    op_driver_init(driver);
-    *state = driver;
-    return 0;
-}
-
-static int driver_teardown(void **state)
-{
-    struct op_driver *driver = *state;
-    op_driver_fini(driver);
-    free(driver);
-    return 0;
-}
-
 /* A second target, which is not current, with a name that must not get out of its quotes. */
 static void add_hostile(struct op_driver *driver)
 {
@@ -361,7 +345,7 @@ static void test_raw_command_on_a_target(void **state)
     op_driver_expect(driver, ON_OTHER "\"mdw 0; set x \\$y\"");
 }
 
-#define WITH_DRIVER(test) cmocka_unit_test_setup_teardown(test, driver_setup, driver_teardown)
+#define WITH_DRIVER(test) cmocka_unit_test_setup_teardown(test, op_driver_setup, op_driver_teardown)
 
 int main(void)
 {

@@ -3,22 +3,6 @@
 
 #include "ops/typed.h"
 
-static int driver_setup(void **state)
-{
-    struct op_driver *driver = xcalloc(1, sizeof *driver);
-    op_driver_init(driver);
-    *state = driver;
-    return 0;
-}
-
-static int driver_teardown(void **state)
-{
-    struct op_driver *driver = *state;
-    op_driver_fini(driver);
-    free(driver);
-    return 0;
-}
-
 static void start_read(struct op_driver *driver, uint64_t address, unsigned width, uint64_t count)
 {
     op_driver_start(driver, typed_read_new(NULL, address, width, count, false, false));
@@ -450,7 +434,7 @@ static void test_typed_reads_are_the_same_only_where_cacheable(void **state)
     op_free(a);
 }
 
-#define WITH_DRIVER(test) cmocka_unit_test_setup_teardown(test, driver_setup, driver_teardown)
+#define WITH_DRIVER(test) cmocka_unit_test_setup_teardown(test, op_driver_setup, op_driver_teardown)
 
 int main(void)
 {

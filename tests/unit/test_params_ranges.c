@@ -59,7 +59,7 @@ static void test_params_refuses_ranges_by_their_place(void **state)
     refuses("{\"address\":0,\"size\":4}", "ranges: must be an array of ranges");
     refuses("null", "ranges: must be an array of ranges");
     refuses("[]", "ranges: must hold from 1 to 64 ranges");
-    refuses("[{\"address\":0,\"size\":4},5]", "ranges: each element must be an object of address and size");
+    refuses("[{\"address\":0,\"size\":4},5]", "ranges[1]: must be an object of address and size");
     refuses("[{\"address\":0}]", "ranges[0]: size: is missing");
     refuses("[{\"address\":0,\"size\":4},{\"size\":4}]", "ranges[1]: address: is missing");
     refuses("[{\"address\":0,\"size\":0}]", "ranges[0]: size: must be from 1 to 1048576");

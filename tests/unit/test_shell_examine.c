@@ -187,7 +187,7 @@ static void test_bad_searches_are_refused(void **state)
         {"5, +18446744073709551615ull, 1", "Search space too large."},
         {"5, +5, \"\"", "Missing search pattern."},
         {"5, +5, \"a\" b", "A syntax error"},
-        {"5, +5, \"a", "Unmatched"},
+        {"5, +5, \"a", "Unterminated string"},
         {"$new, +5, 1", "Value can't be converted to integer."},
     };
     struct access target;

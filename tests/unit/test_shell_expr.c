@@ -233,6 +233,7 @@ static void test_bad_expressions_are_refused(void **state)
         {"99999999999999999999", "Numeric constant too large."},
         {"'ab'", "Invalid character constant."},
         {"'a", "Unmatched single quote."},
+        {"\"a", "Unterminated string in expression."},
         {"'\\q'", "there is no such escape as `\\q"},
         {"'\\x100'", "there is no such escape"},
         {"name", "No symbol \"name\""},

@@ -1,4 +1,5 @@
 /* server/stage: who has which stages, quotas, expiry, pins. */
+#include "loop_pass.h"
 #include "stage_fixture.h"
 
 /* sha256sum of "hello" */
@@ -136,20 +137,6 @@ static void test_stage_expires_an_hour_after_its_last_use(void **state)
     assert_null(stage_owner_find(&fixture->store, "ann"));
 }
 
-static void stop_loop(void *context)
-{
-    loop_stop(context);
-}
-
-/* One pass over the timers that are due. */
-static void run_timers(struct fixture *fixture)
-{
-    struct loop_timer *stop = loop_timer_new(fixture->loop, stop_loop, fixture->loop);
-    loop_timer_set(stop, 1);
-    loop_run(fixture->loop);
-    loop_timer_free(stop);
-}
-
 static void test_stage_expires_without_anybody_asking(void **state)
 {
     struct fixture *fixture = *state;
@@ -161,7 +148,7 @@ static void test_stage_expires_without_anybody_asking(void **state)
     create(fixture, "ann", 5, NULL);
     assert_true(loop_timer_is_set(fixture->store.expiry));
     clock_fake(START_US + EXPIRY_US);
-    run_timers(fixture);
+    loop_pass(fixture->loop);
     assert_int_equal(count_files(fixture), 1);
     stage_unpin(pinned);
     assert_true(loop_timer_is_set(fixture->store.expiry));

@@ -7,6 +7,7 @@
 #include "base/base64.h"
 #include "base/sha256.h"
 #include "base/strbuf.h"
+#include "cmd_transfer.h"
 #include "commands.h"
 #include "fields.h"
 #include "file.h"
@@ -300,24 +301,6 @@ static bool cmd_download_check_usage(const struct session *session, bool from_ba
     return true;
 }
 
-static bool cmd_download_show_on_server(void *arg, const cJSON *result)
-{
-    uint64_t size;
-    const char *path = field_text(result, "path");
-    const char *sha = field_text(result, "sha256");
-    (void)arg;
-    if (path == NULL || sha == NULL || !field_u64(result, "size", &size)) {
-        return false;
-    }
-    print_field(stdout, path);
-    printf(": %" PRIu64 " bytes, SHA-256 ", size);
-    print_field(stdout, sha);
-    putchar('\n');
-    fflush(stdout);
-    session_note_disturbed(result);
-    return true;
-}
-
 /* The bank into a file of the server. */
 static enum status cmd_download_on_server(struct session *session, cJSON *take_params)
 {
@@ -325,8 +308,7 @@ static enum status cmd_download_on_server(struct session *session, cJSON *take_p
     struct session_extra extra = {.progress = &progress};
     progress_init(&progress, !session->json);
     cJSON_AddStringToObject(take_params, "path", options_value(session->arguments, "on-server"));
-    return session_show(session, "flash.read_to_file", take_params, &extra, cmd_download_show_on_server,
-                        NULL);
+    return session_show(session, "flash.read_to_file", take_params, &extra, transfer_show_kept, "path");
 }
 
 enum status cmd_download(struct session *session)

@@ -294,6 +294,11 @@ enum status cmd_gdb(struct session *session)
         return STATUS_USAGE;
     }
     if (options_has(session->arguments, "pipe")) {
+        if (session->arguments->count > 0) {
+            (void)options_complain(session->arguments, "--pipe takes no arguments: '%s' is one too many",
+                                   session->arguments->words[0]);
+            return STATUS_USAGE;
+        }
         return gdb_pipe(session, wait_s);
     }
     /* Better told before gdb is there than by it. */

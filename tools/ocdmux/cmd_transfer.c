@@ -168,10 +168,10 @@ enum status transfer_read(struct session *session, const char *method, cJSON *ta
     return status;
 }
 
-static bool cmd_dump_show_on_server(void *arg, const cJSON *result)
+bool transfer_show_kept(void *member, const cJSON *result)
 {
     uint64_t size;
-    const char *path = field_text(result, arg);
+    const char *path = field_text(result, member);
     const char *sha = field_text(result, "sha256");
     if (path == NULL || sha == NULL || !field_u64(result, "size", &size)) {
         return false;
@@ -226,8 +226,7 @@ enum status cmd_dump(struct session *session)
     if (on_server != NULL) {
         cJSON_AddStringToObject(params, "path", on_server);
     }
-    return session_show(session, "memory.dump", params, &extra, cmd_dump_show_on_server,
-                        to_stage ? stage : path);
+    return session_show(session, "memory.dump", params, &extra, transfer_show_kept, to_stage ? stage : path);
 }
 
 /* --- load-bytes --- */

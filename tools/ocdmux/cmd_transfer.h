@@ -17,4 +17,8 @@ enum status transfer_write(struct session *session, uint64_t address, const uint
 enum status transfer_read(struct session *session, const char *method, cJSON *take_params, uint64_t size,
                           const char *path);
 
+/* Shows the result of a read that the server keeps: where (its text `member`, "path" or "stage"), how much,
+ * and the SHA-256. False where it is not what the protocol says. */
+bool transfer_show_kept(void *member, const cJSON *result);
+
 #endif

@@ -274,8 +274,14 @@ static enum status shell_run_script(struct shell *shell)
             break;
         }
         number++;
+        bool holds_nul = strlen(line) != (size_t)length;
         line[strcspn(line, "\n")] = '\0';
-        enum status own = shell_take_line(shell, line, &verb);
+        enum status own = STATUS_FAILED;
+        if (holds_nul) {
+            fputs("a line holds a NUL byte\n", stderr);
+        } else {
+            own = shell_take_line(shell, line, &verb);
+        }
         if (own != STATUS_OK) {
             fprintf(stderr, "ocdmux: line %zu failed\n", number);
             status = status == STATUS_OK ? own : status;

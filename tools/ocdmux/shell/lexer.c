@@ -197,7 +197,8 @@ static bool lexer_read_quoted(struct token *token, struct err *err)
         length += token->text[length] == '\\' && token->text[length + 1] != '\0' ? 2 : 1;
     }
     if (token->text[length] == '\0') {
-        return err_set(err, ERR_INVALID_PARAMS, "Unmatched single quote.");
+        return err_set(err, ERR_INVALID_PARAMS,
+                       quote == '"' ? "Unterminated string in expression." : "Unmatched single quote.");
     }
     token->length = length + 1;
     if (quote == '"') {

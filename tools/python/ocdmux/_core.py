@@ -8,11 +8,11 @@ import sys
 from typing import Any, Awaitable, Callable, Coroutine, Dict, List, Optional, Set
 
 from ._endpoint import Ssh, TlsFiles, open_stream
-from ._fields import Fields, Json
+from ._fields import Fields, Json, seconds
 from ._wire import Connection, Hook, Pending
 from .errors import (
-    ConnectionFailed, ConnectionLost, LocalFileError, NotFound, OcdmuxError, OutcomeUnknown, ProtocolError,
-    RequestCancelled, RequestTimeout, copy_of, from_reply,
+    ConnectionFailed, ConnectionLost, InvalidParams, LocalFileError, NotFound, OcdmuxError, OutcomeUnknown,
+    ProtocolError, RequestCancelled, RequestTimeout, copy_of, from_reply,
 )
 from .types import Progress, ProgressFn
 
@@ -61,6 +61,12 @@ URGENT = frozenset([
 def is_timed(method: str) -> bool:
     """Whether it takes `timeout_ms`."""
     return method == "operation.wait" or (method.startswith(_BOARD_AREAS) and method != "memory.unwatch")
+
+
+def check_progress(progress: Optional[ProgressFn]) -> None:
+    """Before anything is sent, for it may be called when a change was made. Raises InvalidParams."""
+    if progress is not None and not callable(progress):
+        raise InvalidParams(f"progress: {progress!r:.80} cannot be called")
 
 
 def read_progress(params: Json) -> Progress:
@@ -265,7 +271,10 @@ class Core:
         first each time. Changes never are: their operation is asked how it ended, and where there is none known the
         error is OutcomeUnknown.
         """
-        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        check_progress(progress)
+        if not isinstance(method, str):
+            raise InvalidParams(f"{method!r:.80} is no name of a method")
+        deadline = None if timeout is None else asyncio.get_running_loop().time() + seconds(timeout)
         changes = method in CHANGES
         again = (repeatable or method in REPEATABLE) and not changes
         hook: Optional[Hook] = None

@@ -60,6 +60,8 @@ def split_host_port(server: str) -> Tuple[str, int]:
 
 def check_server(server: str) -> None:
     """Raises InvalidParams where no connection could be tried."""
+    if not isinstance(server, str):
+        raise InvalidParams(f"{server!r:.80}: a server is a text")
     kind, _, rest = server.partition(":")
     if kind in ("tcp", "tls"):
         split_host_port(server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from typing import Any, Dict, List, Optional, Union
 
 from .errors import InvalidParams, ProtocolError
@@ -22,9 +23,19 @@ def number(value: int) -> Union[int, str]:
     return plain if plain <= LARGEST_JSON_INTEGER else hex(plain)
 
 
-def milliseconds(seconds: float, least: int = 1) -> int:
-    """Seconds as the protocol's milliseconds, within its range."""
-    return max(least, min(86_400_000, int(seconds * 1000)))
+def seconds(value: float) -> float:
+    """A time that is finite. Raises InvalidParams for anything else."""
+    try:
+        if not isinstance(value, bool) and hasattr(value, "__float__") and math.isfinite(value):
+            return float(value)
+    except OverflowError:
+        pass
+    raise InvalidParams(f"{value!r:.80} is no number of seconds")
+
+
+def milliseconds(value: float, least: int = 1) -> int:
+    """Seconds as the protocol's milliseconds, within its range. Raises InvalidParams."""
+    return max(least, min(86_400_000, int(seconds(value) * 1000)))
 
 
 def to_base64(data: Union[bytes, bytearray, memoryview]) -> str:

@@ -6,10 +6,10 @@ import asyncio
 import warnings
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
-from ._core import Core
-from ._fields import Fields, Json
+from ._core import Core, check_progress
+from ._fields import Fields, Json, seconds
 from ._wire import Hook
-from .errors import Area, Disturbed, OcdmuxError, ProtocolError, in_area
+from .errors import Area, Disturbed, InvalidParams, OcdmuxError, ProtocolError, in_area
 from .types import ProgressFn
 
 if TYPE_CHECKING:
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 class Deadline:
-    """The time that a call of several steps may take in all. `end` is a moment of the loop's clock; None: no limit."""
+    """The time that a call of several steps may take in all. `end` is a moment of the loop's clock; None: no limit.
+    Raises InvalidParams."""
 
     def __init__(self, timeout: Optional[float]) -> None:
-        self.end = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        self.end = None if timeout is None else asyncio.get_running_loop().time() + seconds(timeout)
 
     @property
     def left(self) -> Optional[float]:
@@ -69,6 +70,38 @@ class Part:
         try:
             return look()
         except ProtocolError as error:
+            raise in_area(error, self.area) from None
+
+    async def _write_pieces(
+        self, method: str, data: bytes, piece: Callable[[int, bytes], Json], *, timeout: Optional[float],
+        progress: Optional[ProgressFn],
+    ) -> None:
+        """Calls `method` for one piece of `data` after the other, as many bytes as a line takes, and at least once:
+        with the parameters that `piece` makes of an offset and its bytes."""
+        deadline = self._deadline(timeout, progress)
+        done = 0
+        try:
+            room = (await self._core.connection(deadline.end)).room
+            plain = bytes(memoryview(data))  # an array's length is not that of its bytes
+            while done < len(plain) or done == 0:
+                part = plain[done:done + room]
+                fields = await self._fields(method, piece(done, part), timeout=deadline.left, progress=progress)
+                if fields.integer("size") != len(part):
+                    raise ProtocolError(f"{method}: not all of {len(part)} bytes were written")
+                done += max(len(part), 1)
+        except TypeError as error:
+            raise self._error(InvalidParams, f"{method}: {error}") from None
+        except OcdmuxError as error:
+            if done > 0:
+                error.message += f" ({done} bytes before were written)"
+            raise in_area(error, self.area) from error.__cause__
+
+    def _deadline(self, timeout: Optional[float], progress: Optional[ProgressFn] = None) -> Deadline:
+        """For a call of several steps, before the first: the other arguments that all of them take are looked at too."""
+        try:
+            check_progress(progress)
+            return Deadline(timeout)
+        except InvalidParams as error:
             raise in_area(error, self.area) from None
 
     def _short(self, timeout: Optional[float]) -> Optional[float]:

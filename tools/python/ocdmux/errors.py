@@ -11,6 +11,9 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type
 
 Area = Optional[Type["OcdmuxError"]]
 
+KINDS: Dict[str, Type["OcdmuxError"]] = {}
+"""The class of each kind."""
+
 
 class OcdmuxError(Exception):
     """An error. `kind` is what programs switch on, str() what people read.
@@ -21,6 +24,12 @@ class OcdmuxError(Exception):
     """
 
     kind = "unknown_error"
+
+    def __init_subclass__(cls, kind: Optional[str] = None, **others: Any) -> None:
+        super().__init_subclass__(**others)
+        if kind is not None:
+            cls.kind = kind
+            KINDS[kind] = cls
 
     def __init__(
         self,
@@ -60,199 +69,128 @@ class OcdmuxError(Exception):
         return _rebuild, (self.kind, area, self.message, *details)
 
 
-class FlashError(OcdmuxError):
+class FlashError(OcdmuxError, kind="flash_error"):
     """Something of `session.flash` failed. By itself (kind `flash_error`): OpenOCD refused or failed to change flash;
     `data["reason"]` is then `protected`, `not_erased` or `driver`."""
 
-    kind = "flash_error"
 
-
-class TargetError(OcdmuxError):
+class TargetError(OcdmuxError, kind="target_error"):
     """Something of memory, registers or the target failed. By itself (kind `target_error`): OpenOCD refused or failed."""
 
-    kind = "target_error"
 
-
-class OpenOcdError(OcdmuxError):
+class OpenOcdError(OcdmuxError, kind="openocd_error"):
     """OpenOCD refused or failed in anything else."""
 
-    kind = "openocd_error"
 
-
-class TargetNotHalted(OcdmuxError):
+class TargetNotHalted(OcdmuxError, kind="target_not_halted"):
     """The command needs a halted target."""
 
-    kind = "target_not_halted"
 
-
-class VerifyMismatch(OcdmuxError):
+class VerifyMismatch(OcdmuxError, kind="verify_mismatch"):
     """Programmed, and reads back differently: `data` has `address`, `expected` and `found` of the first difference."""
 
-    kind = "verify_mismatch"
 
-
-class OpenOcdUnavailable(OcdmuxError):
+class OpenOcdUnavailable(OcdmuxError, kind="openocd_unavailable"):
     """The daemon has no connection to OpenOCD: `data["retry_in_ms"]`."""
 
-    kind = "openocd_unavailable"
 
-
-class OutcomeUnknown(OcdmuxError):
+class OutcomeUnknown(OcdmuxError, kind="outcome_unknown"):
     """A change was under way when a connection was lost or its time was over: it may or may not have happened.
 
     It is never tried again. Where `operation` is there, `session.operations.wait()` may still tell how it ended.
     """
 
-    kind = "outcome_unknown"
 
-
-class RequestTimeout(OcdmuxError, TimeoutError):
+class RequestTimeout(OcdmuxError, TimeoutError, kind="timeout"):
     """The time limit was over; `data` says what was done where that is known."""
 
-    kind = "timeout"
 
-
-class RequestCancelled(OcdmuxError):
+class RequestCancelled(OcdmuxError, kind="cancelled"):
     """The daemon stopped the request: cancelled by its operation id, or its lease was broken."""
 
-    kind = "cancelled"
 
-
-class BoardBusy(OcdmuxError):
+class BoardBusy(OcdmuxError, kind="board_busy"):
     """Somebody else holds the board's lease: `data` has `holder`, `reason`, `since`, `expires` and `position`."""
 
-    kind = "board_busy"
 
-
-class LeaseLost(OcdmuxError):
+class LeaseLost(OcdmuxError, kind="lease_lost"):
     """The lease of this session has ended; nothing of the call was done."""
 
-    kind = "lease_lost"
 
-
-class Unauthenticated(OcdmuxError):
+class Unauthenticated(OcdmuxError, kind="unauthenticated"):
     """Nobody knows who this client is, or its token is wrong."""
 
-    kind = "unauthenticated"
 
-
-class Forbidden(OcdmuxError):
+class Forbidden(OcdmuxError, kind="forbidden"):
     """The role does not allow it: `data["role"]` would."""
 
-    kind = "forbidden"
 
-
-class InvalidRange(OcdmuxError):
+class InvalidRange(OcdmuxError, kind="invalid_range"):
     """Addresses, sectors or banks that do not exist."""
 
-    kind = "invalid_range"
 
-
-class NotFound(OcdmuxError, LookupError):
+class NotFound(OcdmuxError, LookupError, kind="not_found"):
     """No board, target, operation, bank, register, breakpoint or stage of that name."""
 
-    kind = "not_found"
 
-
-class ImageInvalid(OcdmuxError):
+class ImageInvalid(OcdmuxError, kind="image_invalid"):
     """The image cannot be read, or does not fit the flash."""
 
-    kind = "image_invalid"
 
-
-class LimitExceeded(OcdmuxError):
+class LimitExceeded(OcdmuxError, kind="limit_exceeded"):
     """More than the daemon takes: `data["limit"]` names the limit."""
 
-    kind = "limit_exceeded"
 
-
-class StageError(OcdmuxError):
+class StageError(OcdmuxError, kind="stage_error"):
     """A file on the daemon's side cannot be written or read, or is not what was said of it."""
 
-    kind = "stage_error"
 
-
-class LineTooLong(OcdmuxError):
+class LineTooLong(OcdmuxError, kind="line_too_long"):
     """A call longer than the daemon takes."""
 
-    kind = "line_too_long"
 
-
-class Unsupported(OcdmuxError):
+class Unsupported(OcdmuxError, kind="unsupported"):
     """This OpenOCD or this target cannot do it."""
 
-    kind = "unsupported"
 
-
-class ParseError(OcdmuxError):
+class ParseError(OcdmuxError, kind="parse_error"):
     """The daemon could not read what was sent."""
 
-    kind = "parse_error"
 
-
-class InvalidRequest(OcdmuxError):
+class InvalidRequest(OcdmuxError, kind="invalid_request"):
     """The daemon took what was sent for no call."""
 
-    kind = "invalid_request"
 
-
-class MethodNotFound(OcdmuxError):
+class MethodNotFound(OcdmuxError, kind="method_not_found"):
     """The daemon has no such method; it may be older than this client."""
 
-    kind = "method_not_found"
 
-
-class InvalidParams(OcdmuxError, ValueError):
+class InvalidParams(OcdmuxError, ValueError, kind="invalid_params"):
     """A parameter is of the wrong kind or out of its range."""
 
-    kind = "invalid_params"
 
-
-class InternalError(OcdmuxError):
+class InternalError(OcdmuxError, kind="internal_error"):
     """The daemon failed; its log says how."""
 
-    kind = "internal_error"
 
-
-class ConnectionFailed(OcdmuxError, ConnectionError):
+class ConnectionFailed(OcdmuxError, ConnectionError, kind="connection_failed"):
     """No connection to the daemon could be made."""
 
-    kind = "connection_failed"
 
-
-class ConnectionLost(OcdmuxError, ConnectionError):
+class ConnectionLost(OcdmuxError, ConnectionError, kind="connection_lost"):
     """The connection to the daemon ended while something was asked that is not to be asked twice."""
 
-    kind = "connection_lost"
 
-
-class ProtocolError(OcdmuxError):
+class ProtocolError(OcdmuxError, kind="protocol_error"):
     """What the other end sent is not the protocol; the connection was ended."""
 
-    kind = "protocol_error"
 
-
-class LocalFileError(OcdmuxError, OSError):
+class LocalFileError(OcdmuxError, OSError, kind="file_error"):
     """A file on this machine cannot be read or written; the OSError is its `__cause__`."""
 
-    kind = "file_error"
 
-
-class Disturbed(OcdmuxError):
+class Disturbed(OcdmuxError, kind="disturbed"):
     """A read with `consistent=True` was disturbed all the same, because somebody else was waiting to change the board."""
-
-    kind = "disturbed"
-
-
-KINDS: Dict[str, Type[OcdmuxError]] = {
-    each.kind: each
-    for each in (
-        FlashError, TargetError, OpenOcdError, TargetNotHalted, VerifyMismatch, OpenOcdUnavailable, OutcomeUnknown,
-        RequestTimeout, RequestCancelled, BoardBusy, LeaseLost, Unauthenticated, Forbidden, InvalidRange, NotFound,
-        ImageInvalid, LimitExceeded, StageError, LineTooLong, Unsupported, ParseError, InvalidRequest, MethodNotFound,
-        InvalidParams, InternalError, ConnectionFailed, ConnectionLost, ProtocolError, LocalFileError, Disturbed,
-    )
-}
 
 
 _both: Dict[Tuple[Type[OcdmuxError], Type[OcdmuxError]], Type[OcdmuxError]] = {}

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import List, Optional, Union
 
 from ._fields import Fields, Json, number, to_base64
-from ._part import Deadline, Part, with_some
-from .errors import FlashError, InvalidParams, InvalidRange, OcdmuxError, ProtocolError, in_area
+from ._part import Part, with_some
+from .errors import FlashError, InvalidRange, OcdmuxError, ProtocolError, in_area
 from .memory import fetch_into, read_range
 from .stages import FilePath
 from .types import Difference, FlashBank, FlashSector, Programmed, ProgressFn, Verification
@@ -99,25 +99,11 @@ class Flash(Part):
     ) -> None:
         """Writes bytes (1 or more) into a bank. Without `erase` they are programmed over what is there, which works
         where that is blank; with it the sectors are erased first and keep their other bytes. Needs a halted target."""
-        deadline = Deadline(timeout)
-        done = 0
-        try:
-            room = (await self._core.connection(deadline.end)).room
-            total = len(data)
-            while done < total or done == 0:
-                part = data[done:done + room]
-                params: Json = {"bank": number(bank), "offset": number(offset + done), "data": to_base64(part)}
-                fields = await self._fields("flash.write", {**params, "erase": erase}, timeout=deadline.left,
-                                            progress=progress)
-                if fields.integer("size") != len(part):
-                    raise ProtocolError(f"flash.write: not all of {len(part)} bytes were written")
-                done += max(len(part), 1)
-        except TypeError as error:
-            raise self._error(InvalidParams, f"flash.write: {error}") from None
-        except OcdmuxError as error:
-            if done > 0:
-                error.message += f" ({done} bytes before were written)"
-            raise in_area(error, self.area) from error.__cause__
+        def piece(done: int, part: bytes) -> Json:
+            place: Json = {"bank": number(bank), "offset": number(offset + done), "erase": erase}
+            return {**place, "data": to_base64(part)}
+
+        await self._write_pieces("flash.write", data, piece, timeout=timeout, progress=progress)
 
     async def write_image(
         self, path: FilePath, erase: bool = True, verify: bool = True, *, format: Optional[str] = None,
@@ -150,7 +136,7 @@ class Flash(Part):
         If the connection is lost the daemon goes on; this call connects again and returns how it ended. A task that is
         cancelled stops it between two pieces.
         """
-        deadline = Deadline(timeout)
+        deadline = self._deadline(timeout, progress)
 
         async def work(stage: str, head: bytes) -> Programmed:
             params = with_some(
@@ -204,7 +190,7 @@ class Flash(Part):
         all targets are reset and halted, and the sectors looked at again, so that the protection is in force when this
         returns; with `reset=False` that is left to the caller. What reads back differently then raises FlashError.
         """
-        deadline = Deadline(self._short(timeout))
+        deadline = self._deadline(self._short(timeout))
         params = {"bank": self._number(bank), **self._span(first, last), "on": on}
         fields = await self._fields("flash.protect", params, timeout=deadline.left)
         if not self._read(lambda: fields.flag("reset_needed")) or not reset:
@@ -230,7 +216,7 @@ class Flash(Part):
         timeout: Optional[float] = None, progress: Optional[ProgressFn] = None,
     ) -> Verification:
         """The same, and which bytes differ."""
-        deadline = Deadline(timeout)
+        deadline = self._deadline(timeout, progress)
 
         async def work(stage: str, _head: bytes) -> Verification:
             params = with_some(

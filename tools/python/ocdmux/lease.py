@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Optional, Type
 
 from ._core import Stream
-from ._fields import Fields, milliseconds
+from ._fields import Fields, milliseconds, seconds
 from ._part import Part, with_some
 from .errors import ConnectionFailed, ConnectionLost, LeaseLost, OcdmuxError, RequestTimeout
 
@@ -53,7 +53,7 @@ class Lease(Part):
     async def acquire(self) -> "Lease":
         """Waits for it, first come, first served. Raises BoardBusy where it did not come within `wait`."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + (_LONGEST_WAIT_S if self._wait is None else self._wait)
+        end = loop.time() + (_LONGEST_WAIT_S if self._wait is None else seconds(self._wait))
         while True:
             left = max(end - loop.time(), 0.0)
             params = with_some({"ttl_ms": milliseconds(self._ttl)}, reason=self._reason)

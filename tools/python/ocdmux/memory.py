@@ -11,7 +11,7 @@ import hashlib
 from typing import Callable, List, Optional, Sequence, Union
 
 from ._fields import Fields, Json, number, to_base64
-from ._part import Deadline, Part, with_some
+from ._part import Part, with_some
 from .errors import InvalidParams, OcdmuxError, ProtocolError, TargetError, in_area
 from .stages import FilePath
 from .types import Loaded, ProgressFn
@@ -96,9 +96,10 @@ class Memory(Part):
                           timeout: Optional[float]) -> List[int]:
         method = f"memory.read_u{width}"
         values: List[int] = []
-        deadline = Deadline(self._short(timeout))
+        deadline = self._deadline(self._short(timeout))
         while True:
             try:
+                number(addr)
                 params: Json = {"address": number(addr + len(values) * (width // 8))}
                 part = number(count) if count <= MOST_VALUES else min(MOST_VALUES, count - len(values))
             except (TypeError, OcdmuxError):
@@ -146,7 +147,7 @@ class Memory(Part):
     async def _write_typed(self, width: int, addr: int, values: Union[int, Sequence[int]], physical: bool,
                            timeout: Optional[float]) -> None:
         method = f"memory.write_u{width}"
-        deadline = Deadline(self._short(timeout))
+        deadline = self._deadline(self._short(timeout))
         try:
             several = list(values) if isinstance(values, Sequence) else [values]
             given = [number(value) for value in several]
@@ -214,24 +215,10 @@ class Memory(Part):
                           progress: Optional[ProgressFn] = None) -> None:
         """Writes bytes (1 or more), with the widest accesses that the target takes, and piece by piece where there are
         many. Raises TargetError."""
-        deadline = Deadline(timeout)
-        done = 0
-        try:
-            room = (await self._core.connection(deadline.end)).room
-            total = len(data)
-            while done < total or done == 0:
-                part = data[done:done + room]
-                params = {**self._place(addr + done, 1, physical), "data": to_base64(part)}
-                fields = await self._fields("memory.write_bytes", params, timeout=deadline.left, progress=progress)
-                if fields.integer("size") != len(part):
-                    raise ProtocolError(f"memory.write_bytes: not all of {len(part)} bytes were written")
-                done += max(len(part), 1)
-        except TypeError as error:
-            raise self._error(InvalidParams, f"memory.write_bytes: {error}") from None
-        except OcdmuxError as error:
-            if done > 0:
-                error.message += f" ({done} bytes before were written)"
-            raise in_area(error, self.area) from error.__cause__
+        def piece(done: int, part: bytes) -> Json:
+            return {**self._place(addr + done, 1, physical), "data": to_base64(part)}
+
+        await self._write_pieces("memory.write_bytes", data, piece, timeout=timeout, progress=progress)
 
     async def hexdump(self, addr: int, size: int, *, consistent: bool = False, physical: bool = False,
                       timeout: Optional[float] = None, progress: Optional[ProgressFn] = None) -> str:
@@ -253,7 +240,7 @@ class Memory(Part):
         `limit`: the first so many. Raises TargetError.
         """
         matches: List[int] = []
-        deadline = Deadline(timeout)
+        deadline = self._deadline(timeout, progress)
         try:
             params: Json = {"pattern": to_base64(pattern), "end": number(end), "consistent": consistent}
             number(start)
@@ -289,7 +276,7 @@ class Memory(Part):
     ) -> Loaded:
         """Loads a build that runs from RAM: `format` is auto (default), bin, ihex, srec, elf or uf2; bin needs an
         `address`. `prepare` is none, halt, reset_halt or reset_init. Raises TargetError; ImageInvalid."""
-        deadline = Deadline(timeout)
+        deadline = self._deadline(timeout, progress)
 
         async def work(stage: str, _head: bytes) -> Loaded:
             params = with_some({"stage": stage, "verify": verify}, format=format, prepare=prepare,
@@ -311,7 +298,7 @@ async def fetch_into(
     timeout: Optional[float], progress: Optional[ProgressFn],
 ) -> None:
     """Lets the daemon read a range into a stage, and fetches that. The stage is gone then."""
-    deadline = Deadline(timeout)
+    deadline = part._deadline(timeout, progress)
     stages = part._session.stages
     try:
         async with stages._file_to_fill(path) as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import List, Optional
 
 from ._core import read_progress
@@ -42,8 +41,8 @@ class Operations(Part):
     async def wait(self, operation: str, *, timeout: Optional[float] = None,
                    progress: Optional[ProgressFn] = None) -> Operation:
         """One, once it has ended, over lost connections too; None: however long that takes. RequestTimeout."""
-        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
-        return read_operation(await self._core.wait_operation(operation, deadline, progress))
+        deadline = self._deadline(timeout, progress)
+        return read_operation(await self._core.wait_operation(operation, deadline.end, progress))
 
     async def cancel(self, operation: str, *, timeout: Optional[float] = None) -> bool:
         """Stops one at its next step; False where it had ended already."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Generator, List, Optional, Sequence
 
 from ._core import CONNECT_TIMEOUT_S, Core
 from ._endpoint import TlsFiles, check_server, default_server, environment
-from ._fields import Fields, Json, milliseconds
+from ._fields import Fields, Json, milliseconds, seconds
 from ._part import Part
 from .errors import InvalidParams
 from .flash import Flash
@@ -101,7 +101,7 @@ class Session:
         check_server(chosen)
         if connect_timeout is None:
             connect_timeout = SSH_CONNECT_TIMEOUT_S if chosen.startswith("ssh:") else CONNECT_TIMEOUT_S
-        if connect_timeout <= 0 or (timeout is not None and timeout <= 0):
+        if seconds(connect_timeout) <= 0 or (timeout is not None and seconds(timeout) <= 0):
             raise InvalidParams("a time limit is above 0 seconds, or None")
         paths = [
             environment(name) if given is None else os.fspath(given)
@@ -219,8 +219,8 @@ class Session:
 
     def events(self, *topics: str) -> Events:
         """`async for event in session.events("target", "lease"):` what happens, of the session's board or of all where it
-        names none. Topics are target, link, operation and lease; none: these four. Enter it with `async with` where the
-        loop may be left early, so that it ends."""
+        names none. Topics are target, link, operation, lease, queue, memory, gdb and, for admins, log; none given: the
+        first four. Enter it with `async with` where the loop may be left early, so that it ends."""
         return Events(self.core, topics, self.board, self.timeout)
 
     def watch(self, ranges: Ranges, interval: float = 0.1) -> Watch:

@@ -92,7 +92,7 @@ class Stages(Part):
                      progress: Optional[ProgressFn] = None) -> str:
         """Sends a file and returns the id of its stage, checked by SHA-256. What the daemon has of it already is not
         sent again. Raises LocalFileError, LimitExceeded, StageError."""
-        stage, _, _ = await self._upload(path, Deadline(timeout), progress)
+        stage, _, _ = await self._upload(path, self._deadline(timeout, progress), progress)
         self._core.uploads.pop(stage, None)  # the caller's from here on
         return stage
 
@@ -184,11 +184,12 @@ class Stages(Part):
                        progress: Optional[ProgressFn] = None) -> None:
         """Fetches a complete stage into a file, which appears under its name when it is complete and its SHA-256 is
         right; what was there before stays until then. Raises NotFound, LocalFileError, StageError."""
-        listed = [each for each in await self.list(timeout=timeout) if each.id == stage]
+        deadline = self._deadline(timeout, progress)
+        listed = [each for each in await self.list(timeout=deadline.left) if each.id == stage]
         if not listed:
             raise NotFound(f"there is no stage {stage}")
         async with self._file_to_fill(path) as file:
-            await self._fetch(stage, listed[0].size, listed[0].sha256, file, path, Deadline(timeout), progress)
+            await self._fetch(stage, listed[0].size, listed[0].sha256, file, path, deadline, progress)
 
     @contextlib.asynccontextmanager
     async def _file_to_fill(self, path: FilePath) -> AsyncIterator[IO[bytes]]:
