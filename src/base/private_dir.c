@@ -411,6 +411,8 @@ void private_dir_remove(struct private_dir *dir, struct private_file *file)
     if (file->name[0] == '\0') {
         return;
     }
-    unlinkat(dir->fd, file->name, 0);
+    if (unlinkat(dir->fd, file->name, 0) != 0 && errno != ENOENT) {
+        log_warn("cannot remove a file in %s, which stays until the end: %s", dir->path, strerror(errno));
+    }
     file->name[0] = '\0';
 }

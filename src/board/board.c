@@ -361,9 +361,11 @@ void board_kick(struct board *board)
     turns_kick(board);
 }
 
+static const char *const stop_reason = "the daemon stops";
+
 static void stop_op(struct op *op)
 {
-    op->cancel_reason = op->cancel_asked ? op->cancel_reason : "the daemon stops";
+    op->cancel_reason = op->cancel_reason != NULL ? op->cancel_reason : stop_reason;
     board_cancel(op);
 }
 
@@ -371,6 +373,26 @@ bool board_stop(struct board *board)
 {
     for_each_op(board, stop_op);
     return !flight_changes(&board->flight) && (board->changer == NULL || !board->changer->critical);
+}
+
+static void stop_op_now(struct op *op)
+{
+    bool changing = op->in_flight && flight_slot_of(&op->board->flight, op)->command.changes;
+    if (changing || op->critical) {
+        ends_unknown(op, "the daemon was stopped");
+    } else {
+        op->cancel_reason = stop_reason;
+        ends_cancelled(op);
+    }
+}
+
+void board_stop_all(struct board *board)
+{
+    bool in_flight = !flight_is_empty(&board->flight);
+    for_each_op(board, stop_op_now);
+    if (in_flight) {
+        ocd_link_abandon(board->link);
+    }
 }
 
 bool board_op_disturbed(const struct op *op)

@@ -143,6 +143,9 @@ void board_kick(struct board *board);
  */
 bool board_stop(struct board *board);
 
+/* Behind that: what is left ends now, `cancelled`, or `outcome_unknown` where it was changing the board. */
+void board_stop_all(struct board *board);
+
 /* Behind that: ends the OpenOCD that the board started. True once there is none. */
 bool board_stop_process(struct board *board);
 

@@ -30,7 +30,8 @@ static bool remove_file(const struct board_lease *keeping)
     if (directory < 0) {
         return errno == ENOENT || errno == ENOTDIR;
     }
-    bool ok = unlinkat(directory, LEASE_FILE_NAME, 0) == 0 || errno == ENOENT;
+    /* A machine that stops now must not bring it back. */
+    bool ok = unlinkat(directory, LEASE_FILE_NAME, 0) == 0 ? fsync(directory) == 0 : errno == ENOENT;
     int reason = errno;
     close(directory);
     errno = reason;
@@ -261,6 +262,11 @@ void board_lease_ended(struct op *op)
 const struct lease *board_lease(const struct board *board)
 {
     return &board->lease.lease;
+}
+
+bool board_lease_is_volatile(const struct board *board)
+{
+    return board->lease.directory == NULL || board->lease.stale;
 }
 
 void board_lease_expires(const struct board *board, char text[CLOCK_TEXT_SIZE])

@@ -49,6 +49,8 @@ void board_lease_connection_gone(struct board *board, const void *connection);
 
 /* board_busy, as `connection` gets it: for a waiter whose time is over too. Returns false. */
 bool board_lease_busy(const struct board *board, const void *connection, struct err *err);
+/* Whether the lease that is held may end with the daemon, for it cannot be kept. */
+bool board_lease_is_volatile(const struct board *board);
 /* When the lease that is held ends, wall clock. */
 void board_lease_expires(const struct board *board, char text[CLOCK_TEXT_SIZE]);
 

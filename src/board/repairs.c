@@ -217,6 +217,7 @@ static void forget(void *context, const struct ocd_bank *bank, uint64_t offset, 
 {
     struct repairs *repairs = context;
     int directory = -1;
+    bool removed = false;
     list_for_each_safe (node, following, &repairs->pending) {
         struct repair *repair = list_entry(node, struct repair, node);
         bool meant = repair->head.base == bank->base && repair->head.sector_offset >= offset &&
@@ -232,7 +233,12 @@ static void forget(void *context, const struct ocd_bank *bank, uint64_t offset, 
                 continue; /* it would come back with the next start: better to see it now */
             }
         }
+        removed = true;
         drop(repair);
+    }
+    /* What a machine that stops brought back would be put over newer bytes one day. */
+    if (removed && directory >= 0 && fsync(directory) != 0) {
+        log_error("%s: records that were removed may come back: %s", repairs->directory, strerror(errno));
     }
     if (directory >= 0) {
         close(directory);

@@ -35,6 +35,13 @@ static void write_terms(const struct lease_terms *terms, struct json_writer *jso
     }
 }
 
+static void write_volatile(const struct board *board, struct json_writer *json)
+{
+    if (board_lease_is_volatile(board)) {
+        json_bool(json, "volatile", true);
+    }
+}
+
 static void write_holder(const struct board *board, struct json_writer *json)
 {
     const struct lease *lease = board_lease(board);
@@ -45,6 +52,7 @@ static void write_holder(const struct board *board, struct json_writer *json)
     write_terms(&lease->holder.terms, json);
     json_text(json, "since", lease->holder.since);
     json_text(json, "expires", expires);
+    write_volatile(board, json);
     json_close_object(json);
 }
 
@@ -77,6 +85,7 @@ static void write_times(const struct board *board, struct json_writer *json)
     json_text(json, "board", board_name(board));
     json_u64(json, "ttl_ms", board_lease(board)->holder.terms.ttl_ms);
     json_text(json, "expires", expires);
+    write_volatile(board, json);
 }
 
 static void answer_granted(struct request *request, const struct lease_waiter *waiter)
@@ -158,13 +167,12 @@ bool method_lease_renew(struct request *request, struct params_lease_renew *para
 
 bool method_lease_release(struct request *request, struct params_lease_release *params, struct err *err)
 {
-    struct board *board = NULL;
-    if (!request_find_board(request, params->board.text, &board, err) ||
-        !request_check_lease(request, board, params->lease.text, err) ||
-        !board_lease_release(board, request->client, params->lease.text, err)) {
+    if (!request_find_board(request, params->board.text, &request->board, err) ||
+        !request_check_lease(request, request->board, params->lease.text, err) ||
+        !board_lease_release(request->board, request->client, params->lease.text, err)) {
         return false;
     }
-    json_text(request_reply_begin(request), "board", board_name(board));
+    json_text(request_reply_begin(request), "board", board_name(request->board));
     request_reply_end(request);
     return true;
 }
@@ -191,11 +199,10 @@ bool method_lease_status(struct request *request, struct params_lease_status *pa
 
 bool method_lease_break(struct request *request, struct params_lease_break *params, struct err *err)
 {
-    struct board *board = NULL;
-    if (!request_find_board(request, params->board.text, &board, err)) {
+    if (!request_find_board(request, params->board.text, &request->board, err)) {
         return false;
     }
-    bool broken = board_lease_break(board);
+    bool broken = board_lease_break(request->board);
     json_bool(request_reply_begin(request), "found", broken);
     request_reply_end(request);
     return true;

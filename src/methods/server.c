@@ -179,7 +179,7 @@ bool method_request_cancel(struct request *request, struct params_request_cancel
     bool was_found = other != NULL && other != request;
     (void)err;
     if (was_found) {
-        request_cancel(other);
+        request_cancel(other, NULL);
     }
     json_bool(request_reply_begin(request), "found", was_found);
     request_reply_end(request);

@@ -153,6 +153,11 @@ void loop_adopt_remnant(struct loop *loop, struct loop_remnant *remnant)
     list_append(&loop->remnants, &remnant->node);
 }
 
+bool loop_has_remnants(const struct loop *loop)
+{
+    return !list_is_empty(&loop->remnants);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;

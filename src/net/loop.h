@@ -33,6 +33,10 @@ void loop_timer_set(struct loop_timer *timer, uint64_t delay_ms);
 void loop_timer_cancel(struct loop_timer *timer);
 bool loop_timer_is_set(const struct loop_timer *timer);
 
+/* Whether something that has no owner any more still works: streams that send what was written to them. What
+ * is left of it ends with loop_free(). */
+bool loop_has_remnants(const struct loop *loop);
+
 /* `fire` runs in the loop each time the process gets `number` (SIGTERM, ...). */
 struct loop_signal *loop_signal_new(struct loop *loop, int number, void (*fire)(void *context),
                                     void *context);

@@ -100,7 +100,7 @@ static void write_error(const struct err *err, struct json_writer *json)
 /* Secrets, and what would fill the file with what was moved. */
 static bool is_left_out(struct json_span key)
 {
-    static const char *const names[] = {"lease", "token", "data", "values", "text", "progress"};
+    static const char *const names[] = {"lease", "token", "data", "values", "text", "log", "progress"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (json_span_equals(key, names[i])) {
             return true;
@@ -123,6 +123,13 @@ static void write_member(struct json_span key, struct json_span value, struct js
     free(name);
 }
 
+/* Which registers; other arrays say too much. */
+static bool is_short_list(struct json_span key, struct json_span value)
+{
+    return json_span_kind(value) == JSON_ARRAY && json_span_equals(key, "names") &&
+           value.length <= LONGEST_TEXT;
+}
+
 /* The members of an object that say what was asked for, or what came of it. */
 static void write_members(struct json_span object, struct json_writer *json)
 {
@@ -136,7 +143,7 @@ static void write_members(struct json_span object, struct json_writer *json)
     while (json_next_member(&cursor, &key, &value)) {
         enum json_kind kind = json_span_kind(value);
         bool plain = kind == JSON_NUMBER || kind == JSON_TRUE || kind == JSON_FALSE || kind == JSON_STRING;
-        if (plain && !is_left_out(key)) {
+        if ((plain || is_short_list(key, value)) && !is_left_out(key)) {
             write_member(key, value, json);
         }
     }
@@ -164,10 +171,18 @@ static void write_call(const struct request *request, struct json_writer *json)
     }
 }
 
+bool audit_wants(const struct rpc_method *method)
+{
+    const struct rpc_method *lease[] = {&rpc_methods[RPC_METHOD_LEASE_ACQUIRE],
+                                        &rpc_methods[RPC_METHOD_LEASE_RELEASE],
+                                        &rpc_methods[RPC_METHOD_LEASE_BREAK]};
+    return method->changes || method == lease[0] || method == lease[1] || method == lease[2];
+}
+
 void audit_take(struct audit *audit, struct request *request, struct json_span params)
 {
     struct json_writer json;
-    if (audit == NULL || !request->method->changes) {
+    if (audit == NULL || !audit_wants(request->method)) {
         return;
     }
     json_writer_init(&json, &request->audit.params);
@@ -224,7 +239,8 @@ void audit_end(struct audit *audit, struct request *request, const struct err *e
     if (audit == NULL || call->params.length == 0) {
         return;
     }
-    begin_line(&line, &json, call->number != 0 ? "ended" : "refused");
+    const char *at_once = err == NULL ? "done" : "refused";
+    begin_line(&line, &json, call->number != 0 ? "ended" : at_once);
     write_call(request, &json);
     if (call->number != 0) {
         json_text(&json, "outcome", err == NULL ? "done" : "failed");

@@ -8,12 +8,15 @@
  *   {"time", "event": "ended", "call", ..., "outcome": "done", "duration_ms", "result": {...}}
  *   {"time", "event": "ended", "call", ..., "outcome": "failed", "duration_ms", "error": {"kind", "message"}}
  *   {"time", "event": "refused", "method", ..., "error": {...}} before anything was done
+ *   {"time", "event": "done", "method", ..., "result": {...}}   a call about a lease: who asked for what
+ * follows
  *   {"time", "event": "lease", "kind", "board", "identity", "client"?, "reason"?}
  *   {"time", "event": "gdb", "kind", "board", "target", "identity", "peer"}
  *   {"time", "event": "login", "identity", "peer", "by"}, or without "identity" and with "error"
  *
  * `call` numbers the calls of one daemon's life; a "begun" without its "ended" is one that the daemon did not
- * live to see the end of. `params` and `result` have numbers, truth values and short texts only.
+ * live to see the end of. `params` and `result` have numbers, truth values, short texts and names of
+ * registers only. A line that is no JSON was cut off by the end of the daemon or of its machine.
  */
 #ifndef OCDMUX_SERVER_AUDIT_H
 #define OCDMUX_SERVER_AUDIT_H
@@ -31,6 +34,7 @@ struct audit;
 struct board;
 struct client;
 struct request;
+struct rpc_method;
 
 /* What a call's lines have in common, from when it was let in. Zeros: nothing is written of it. */
 struct audit_call {
@@ -54,7 +58,9 @@ uint64_t audit_missing(const struct audit *audit);
 /* All of the following do nothing where `audit` is NULL. What cannot be written is logged once until writing
  * works again, and then how many lines are missing is written before the next one. */
 
-/* Looks at a changing call's parameters: it will be written of. */
+/* Whether calls of it are written of: those that change a board, and those that give, take or end a lease. */
+bool audit_wants(const struct rpc_method *method);
+/* Looks at such a call's parameters: it will be written of. */
 void audit_take(struct audit *audit, struct request *request, struct json_span params);
 /* The image that it brings; `sha256` "" or NULL: made here. */
 void audit_image(struct audit *audit, struct request *request, const uint8_t *bytes, size_t size,

@@ -22,13 +22,33 @@ static int open_path(const char *path, struct err *err)
     return fd;
 }
 
+/* Whether a machine or a daemon that ended in the middle of it left a part of a line at the end: the next one
+ * must not be joined to it. Who may not read the file cannot know. */
+static bool ends_torn(int fd, const char *path)
+{
+    struct stat own;
+    struct stat named;
+    char last = '\n';
+    if (fstat(fd, &own) != 0 || !S_ISREG(own.st_mode) || own.st_size == 0) {
+        return false;
+    }
+    int reading = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (reading < 0) {
+        return false;
+    }
+    bool same = fstat(reading, &named) == 0 && named.st_dev == own.st_dev && named.st_ino == own.st_ino;
+    bool torn = same && pread(reading, &last, 1, own.st_size - 1) == 1 && last != '\n';
+    close(reading);
+    return torn;
+}
+
 bool audit_file_open(struct audit_file *file, const char *path, struct err *err)
 {
     int fd = open_path(path, err);
     if (fd < 0) {
         return false;
     }
-    *file = (struct audit_file){.path = xstrdup(path), .fd = fd};
+    *file = (struct audit_file){.path = xstrdup(path), .fd = fd, .torn = ends_torn(fd, path)};
     return true;
 }
 
@@ -52,7 +72,7 @@ void audit_file_reopen(struct audit_file *file)
     }
     close(file->fd);
     file->fd = fd;
-    file->torn = false;
+    file->torn = ends_torn(fd, file->path);
     log_info("audit file %s: opened anew", file->path);
 }
 

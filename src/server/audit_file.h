@@ -1,5 +1,6 @@
 /* A file that lines are appended to, for others to rotate. A line is there whole or not at all; how many are
- * missing is said in the file as soon as it can be written again. */
+ * missing is said in the file as soon as it can be written again. What the end of the process or of the
+ * machine cut off in the middle stays as a line of its own. */
 #ifndef OCDMUX_SERVER_AUDIT_FILE_H
 #define OCDMUX_SERVER_AUDIT_FILE_H
 

@@ -14,6 +14,7 @@
 #include "server/login.h"
 #include "server/request.h"
 #include "server/request_take.h"
+#include "server/watch.h"
 
 #define HALF_CLOSED_LINK_US 2000000u
 /* Of requests that wait for clients that are gone: more is dropped. */
@@ -78,15 +79,16 @@ static void orphan_requests(struct client *client)
     }
 }
 
-static void close_with(struct client *client, const char *reason, bool flushed)
+/* `flush_ms` 0: what was sent and not taken is lost. */
+static void close_with(struct client *client, const char *reason, uint64_t flush_ms)
 {
     if (client->state == CLIENT_CLOSED) {
         return;
     }
     struct server *server = client->server;
     log_debug("client %s: closed: %s", client->peer, reason);
-    if (flushed) {
-        net_stream_close_flushed(client->stream, FLUSH_LIMIT_MS);
+    if (flush_ms > 0) {
+        net_stream_close_flushed(client->stream, flush_ms);
     } else {
         net_stream_close(client->stream);
     }
@@ -101,39 +103,59 @@ static void close_with(struct client *client, const char *reason, bool flushed)
 
 void client_close(struct client *client, const char *reason)
 {
-    close_with(client, reason, false);
+    close_with(client, reason, 0);
 }
 
 void client_close_flushed(struct client *client, const char *reason)
 {
-    close_with(client, reason, true);
+    close_with(client, reason, FLUSH_LIMIT_MS);
 }
 
-/* How that ends is worth waiting for. */
-static bool changes_a_board(const struct client *client)
+/* Stopping. */
+
+static const char *const stop_reason = "the daemon stops";
+
+/* One that is answered with what it waits for, or may be cancelled now. */
+static bool may_stop(const struct request *request)
+{
+    return request->op == NULL && request->method != &rpc_methods[RPC_METHOD_OPERATION_WAIT] &&
+           request->client->login != request;
+}
+
+/* As for orphans: each look starts from the beginning. */
+static struct request *next_to_stop(struct client *client, bool all)
 {
     list_for_each (node, &client->requests) {
-        const struct op *op = list_entry(node, struct request, node)->op;
-        if (op != NULL && op->class->changes && op->state != OP_QUEUED) {
-            return true;
+        struct request *request = list_entry(node, struct request, node);
+        if (may_stop(request) || (all && request->op == NULL && client->login != request)) {
+            return request;
         }
     }
-    return false;
+    return NULL;
+}
+
+static void stop_requests(struct client *client, bool all)
+{
+    struct request *request;
+    while ((request = next_to_stop(client, all)) != NULL) {
+        request_cancel(request, stop_reason);
+    }
 }
 
 void client_stop(struct client *client)
 {
-    client->stopping = true;
-    if (!changes_a_board(client)) {
-        client_close(client, "the daemon stops");
-    } else if (client->state == CLIENT_OPEN) {
-        if (!client->reading_paused) {
-            net_stream_pause(client->stream);
-        }
-        client->reading_paused = true;
-        client->state = CLIENT_HALF_CLOSED;
-        server_connection_gone(client->server, client);
+    if (client->state == CLIENT_OPEN && !client->reading_paused) {
+        net_stream_pause(client->stream);
     }
+    client->state = CLIENT_STOPPING;
+    watch_end_all(client);
+    stop_requests(client, false);
+}
+
+void client_stop_end(struct client *client, uint64_t limit_ms)
+{
+    stop_requests(client, true);
+    close_with(client, stop_reason, limit_ms);
 }
 
 enum rpc_role client_role(const struct client *client, const struct board *board)
@@ -294,6 +316,8 @@ void client_request_done(struct client *client)
             client_close_flushed(client, "all answered");
         }
         break;
+    case CLIENT_STOPPING:
+        break;
     case CLIENT_CLOSED:
         if (last) {
             bury(client);
@@ -309,6 +333,7 @@ bool client_may_run(const struct client *client, bool changes, enum board_pass p
         return changes || client_has_room(client);
     case CLIENT_HALF_CLOSED:
         return pass == BOARD_PASS_ALL && (changes || client_has_room(client));
+    case CLIENT_STOPPING:
     case CLIENT_CLOSED:
         return true; /* only what must not stop half-way is left */
     }
@@ -317,7 +342,7 @@ bool client_may_run(const struct client *client, bool changes, enum board_pass p
 
 void client_link_used(struct client *client, uint64_t used_us)
 {
-    if (client->state != CLIENT_HALF_CLOSED || client->stopping) {
+    if (client->state != CLIENT_HALF_CLOSED) {
         return;
     }
     client->half_closed_used_us += used_us;
@@ -384,6 +409,9 @@ static size_t bytes_of_the_gone(const struct server *server)
 static void on_eof(void *context)
 {
     struct client *client = context;
+    if (client->state == CLIENT_STOPPING) {
+        return;
+    }
     client->state = CLIENT_HALF_CLOSED;
     server_connection_gone(client->server, client);
     if (client->state != CLIENT_HALF_CLOSED) {

@@ -4,6 +4,8 @@
  *   OPEN --- end of its input ---> HALF_CLOSED --- all answered, or 2 s of link time used --+
  *     |                                                                                     v
  *     +---- reset, write failed, too slow a reader, looked like HTTP --------------------> CLOSED
+ *     |                                                                                     ^
+ *     +---- the daemon stops ---> STOPPING --- all of it that must not be cut off is over --+
  *
  * A CLOSED client stays until the last of its operations has ended.
  */
@@ -20,7 +22,7 @@
 
 struct request;
 
-enum client_state { CLIENT_OPEN, CLIENT_HALF_CLOSED, CLIENT_CLOSED };
+enum client_state { CLIENT_OPEN, CLIENT_HALF_CLOSED, CLIENT_STOPPING, CLIENT_CLOSED };
 
 struct client {
     struct list node; /* in server.clients */
@@ -40,7 +42,6 @@ struct client {
     bool asked;                     /* for something else than server.hello: its identity stays */
     bool has_token;                 /* its identity is that of one */
     bool barred;                    /* the configuration that was read anew has no such entry */
-    bool stopping;                  /* client_stop() was called */
     struct request *login;          /* a server.hello whose refusal waits; nothing is read meanwhile */
     struct loop_timer *login_timer; /* while it may do nothing */
     struct share *share;            /* NULL before it ran something */
@@ -74,12 +75,11 @@ struct client *client_new(struct server *server, int fd, struct net_tls *tls);
 void client_close(struct client *client, const char *reason);
 /* The same, once it has taken what was sent to it, or some seconds have passed. */
 void client_close_flushed(struct client *client, const char *reason);
-
-/*
- * The daemon stops, and with it every operation. Nothing is read any more; where one of its requests is
- * changing a board, what it waits for is answered before it is closed, else it is closed at once.
- */
+/* The daemon stops: nothing more is read, and what waits for no operation is answered `cancelled`. */
 void client_stop(struct client *client);
+/* Behind it, when no operation runs any more: answers what is left, and closes once that is taken, or after
+ * `limit_ms`. */
+void client_stop_end(struct client *client, uint64_t limit_ms);
 
 /* What it may do on the board. */
 enum rpc_role client_role(const struct client *client, const struct board *board);

@@ -1,6 +1,7 @@
 /*
  * A file under the dump root, written piece by piece. It has its name only once it is complete; until then it
- * is a hidden file beside it, which is removed if the dump fails.
+ * is a hidden file beside it, which is removed if the dump fails, and with the next dump into its directory
+ * where the daemon was killed.
  */
 #ifndef OCDMUX_SERVER_DUMP_FILE_H
 #define OCDMUX_SERVER_DUMP_FILE_H

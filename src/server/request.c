@@ -181,9 +181,10 @@ void request_fail(struct request *request, const struct err *err)
 
 /* Before its end. */
 
-void request_cancel(struct request *request)
+void request_cancel(struct request *request, const char *reason)
 {
     if (request->op != NULL) {
+        request->op->cancel_reason = reason;
         board_cancel(request->op);
         return;
     }
@@ -191,7 +192,7 @@ void request_cancel(struct request *request)
         return; /* else the answer to a wrong token would not wait */
     }
     struct err err;
-    err_set(&err, ERR_CANCELLED, "cancelled");
+    err_set(&err, ERR_CANCELLED, "cancelled%s%s", reason != NULL ? ": " : "", reason != NULL ? reason : "");
     request_fail(request, &err);
 }
 
@@ -201,5 +202,5 @@ void request_orphan(struct request *request)
     if (request->op != NULL && request->op->detached && request->op->state != OP_QUEUED) {
         return;
     }
-    request_cancel(request);
+    request_cancel(request, NULL);
 }

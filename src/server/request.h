@@ -89,8 +89,8 @@ bool request_run(struct request *request, struct op *take_op, request_result *wr
 
 /* The operation's client has gone: cancels, unless it is detached and has begun. */
 void request_orphan(struct request *request);
-/* request.cancel. A refusal of a token that waits goes on waiting. */
-void request_cancel(struct request *request);
+/* request.cancel. A refusal of a token that waits goes on waiting. `reason` is static, NULL: none is told. */
+void request_cancel(struct request *request, const char *reason);
 /* NULL if no request of that id (JSON text) is in flight. */
 struct request *request_find(struct client *client, const char *id);
 

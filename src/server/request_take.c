@@ -120,7 +120,7 @@ static bool check_line_room(const struct client *client, const struct rpc_call *
 
 static void note_refusal(const struct client *client, const struct rpc_method *method, const struct err *err)
 {
-    if (method->changes) {
+    if (audit_wants(method)) {
         audit_refused(client->server->audit, client, method->name, err);
     }
 }

@@ -25,6 +25,9 @@
 #define CROWD 256u
 #define FEW 16u
 #define GIVE_BACK_MS 200u
+/* What clients are told last is with them after so long, or they do not read. */
+#define STOP_FLUSH_MS 1000u
+#define FLUSH_LOOK_MS 1u
 
 /* NULL before its listener is open, and where it has none. */
 static struct gdb *gdb_of(const struct server *server, const struct board *board)
@@ -369,26 +372,6 @@ static void close_clients(struct server *server)
 }
 
 /* Closing one may end others, so each look starts from the beginning. */
-static struct client *next_client_to_stop(struct server *server)
-{
-    list_for_each (node, &server->clients) {
-        struct client *client = list_entry(node, struct client, node);
-        if (client->state != CLIENT_CLOSED && !client->stopping) {
-            return client;
-        }
-    }
-    return NULL;
-}
-
-static void stop_clients(struct server *server)
-{
-    struct client *client;
-    while ((client = next_client_to_stop(server)) != NULL) {
-        client_stop(client);
-    }
-}
-
-/* Closing one may end others, so each look starts from the beginning. */
 static struct client *next_barred_client(struct server *server)
 {
     list_for_each (node, &server->clients) {
@@ -442,37 +425,103 @@ static bool processes_have_stopped(struct server *server)
     return all;
 }
 
-static void look_whether_stopped(void *context)
+static struct client *next_client_to_stop(struct server *server)
 {
-    struct server *server = context;
+    list_for_each (node, &server->clients) {
+        struct client *client = list_entry(node, struct client, node);
+        if (client->state == CLIENT_OPEN || client->state == CLIENT_HALF_CLOSED) {
+            return client;
+        }
+    }
+    return NULL;
+}
+
+static void set_stop_state(struct server *server, enum server_stop_state state, uint64_t limit_ms)
+{
+    server->stop_state = state;
+    server->stop_deadline_us = clock_now_us() + limit_ms * 1000u;
+    loop_timer_set(server->stop_timer, 0);
+}
+
+/* Everybody who waits is told how it ended. */
+static void end_clients(struct server *server, enum server_stop_state state)
+{
+    struct client *client;
+    for (size_t i = 0; i < server->board_count; i++) {
+        board_stop_all(server->boards[i]);
+    }
+    while ((client = next_open_client(server)) != NULL) {
+        client_stop_end(client, STOP_FLUSH_MS);
+    }
+    set_stop_state(server, state, STOP_FLUSH_MS);
+}
+
+static bool boards_have_stopped(struct server *server)
+{
     bool all = true;
     for (size_t i = 0; i < server->board_count; i++) {
         all = board_stop(server->boards[i]) && all;
     }
-    bool over = all || clock_now_us() >= server->stop_deadline_us;
-    bool ended = over && processes_have_stopped(server);
-    if (ended && server->stop_ended) {
+    return all;
+}
+
+static void look_whether_stopped(void *context)
+{
+    struct server *server = context;
+    bool late = clock_now_us() >= server->stop_deadline_us;
+    bool flushed = late || !loop_has_remnants(server->loop);
+    switch (server->stop_state) {
+    case SERVER_STOP_NONE:
+        return;
+    case SERVER_STOP_WAITING:
+        if (boards_have_stopped(server) || late) {
+            end_clients(server, SERVER_STOP_FLUSHING);
+            return;
+        }
+        loop_timer_set(server->stop_timer, STOP_LOOK_MS);
+        return;
+    case SERVER_STOP_FLUSHING:
+        flushed = processes_have_stopped(server) && flushed;
+        break;
+    case SERVER_STOP_HURRYING:
+        break;
+    }
+    if (flushed) {
         server->stopped(server->stopped_context);
         return;
     }
-    server->stop_ended = ended;
-    loop_timer_set(server->stop_timer, STOP_LOOK_MS);
+    loop_timer_set(server->stop_timer, FLUSH_LOOK_MS);
+}
+
+static void stop_clients(struct server *server)
+{
+    struct client *client;
+    while ((client = next_client_to_stop(server)) != NULL) {
+        client_stop(client);
+    }
 }
 
 void server_stop(struct server *server, void (*stopped)(void *context), void *context)
 {
-    if (server->stop_timer != NULL) {
+    server->stopped = stopped;
+    server->stopped_context = context;
+    switch (server->stop_state) {
+    case SERVER_STOP_NONE:
+        server->stop_timer = loop_timer_new(server->loop, look_whether_stopped, server);
+        close_listeners(server);
+        stop_gdbs(server);
+        set_stop_state(server, SERVER_STOP_WAITING, STOP_LIMIT_MS);
+        stop_clients(server);
+        look_whether_stopped(server);
+        return;
+    case SERVER_STOP_WAITING:
+        end_clients(server, SERVER_STOP_HURRYING);
+        return;
+    case SERVER_STOP_FLUSHING:
+    case SERVER_STOP_HURRYING:
         stopped(context);
         return;
     }
-    server->stopped = stopped;
-    server->stopped_context = context;
-    server->stop_deadline_us = clock_now_us() + STOP_LIMIT_MS * 1000ull;
-    server->stop_timer = loop_timer_new(server->loop, look_whether_stopped, server);
-    close_listeners(server);
-    stop_gdbs(server);
-    stop_clients(server);
-    look_whether_stopped(server);
 }
 
 void server_free(struct server *server)

@@ -48,6 +48,14 @@ struct server_listener {
     bool tls;
 };
 
+/*
+ *   NONE --- server_stop() ---> WAITING --- what must not be cut off has ended ---> FLUSHING ---> stopped()
+ *                                  +------ server_stop() again, or its limit ---> HURRYING ------>+
+ *
+ * HURRYING is FLUSHING that waits for no OpenOCD that was started.
+ */
+enum server_stop_state { SERVER_STOP_NONE, SERVER_STOP_WAITING, SERVER_STOP_FLUSHING, SERVER_STOP_HURRYING };
+
 struct server {
     struct loop *loop;
     const struct config *config;
@@ -84,9 +92,9 @@ struct server {
     size_t queued_bytes; /* of parameters that requests of all clients hold */
     uint64_t started_us;
     bool listeners_paused;
-    struct loop_timer *stop_timer; /* set while it stops */
-    uint64_t stop_deadline_us;
-    bool stop_ended; /* all has ended; until the next look the last answers are sent */
+    enum server_stop_state stop_state;
+    struct loop_timer *stop_timer; /* NULL: it does not stop */
+    uint64_t stop_deadline_us;     /* of the state */
     void (*stopped)(void *context);
     void *stopped_context;
 };
@@ -97,8 +105,9 @@ struct server {
 bool server_new(struct server **ret_server, struct loop *loop, const struct config *config,
                 server_handler *const *handlers, struct err *err) __attribute__((warn_unused_result));
 /*
- * Closes listeners and clients and cancels what is under way; calls `stopped` when what must not be cut off
- * has ended, after STOP_LIMIT_MS at the latest, or at once when called a second time.
+ * Closes the listeners, reads no more from clients, and cancels what is under way. When what must not be cut
+ * off has ended, after STOP_LIMIT_MS at the latest, or when called a second time, all that is left is
+ * answered, the clients are closed once they have taken that, and `stopped` is called.
  */
 void server_stop(struct server *server, void (*stopped)(void *context), void *context);
 /* Behind config_reload(): reads the certificate and its key anew, for connections to come, and opens the

@@ -1,5 +1,6 @@
 /* What is in stages. Files are opened for one call at a time, so that many stages hold no descriptors. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,10 +83,17 @@ static bool check_same(const struct stage *stage, int fd, uint64_t offset, const
     return true;
 }
 
+/* Some file systems say only with a close() that what was written has no room. */
+static bool flush(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return copy >= 0 && close(copy) == 0;
+}
+
 /* Adds them at the end. What a full disk took of them is cut off again. */
 static bool append(struct stage *stage, int fd, const uint8_t *bytes, size_t length, struct err *err)
 {
-    if (!write_all(fd, stage->offset, bytes, length)) {
+    if (!write_all(fd, stage->offset, bytes, length) || !flush(fd)) {
         system_failed(stage, "written", err);
         if (ftruncate(fd, (off_t)stage->offset) != 0) {
             system_failed(stage, "written, nor cut to what it had before", err);

@@ -100,6 +100,21 @@ def test_lease_by_hand(daemon) -> None:
     assert daemon.run("lease", "status").out == "lease: free\n"
 
 
+def test_a_lease_that_may_end_with_the_daemon(daemon, tmp_path: Path) -> None:
+    """There is no room where it would be kept."""
+    (tmp_path / "state").write_text("no directory")
+    warning = "ocdmux: the daemon cannot write the lease down: it may end with the daemon\n"
+    acquired = daemon.run("lease", "acquire")
+    assert (acquired.status, acquired.error) == (0, warning)
+    daemon.set(OCDMUX_LEASE=acquired.out.strip())
+    renewed = daemon.run("lease", "renew")
+    assert (renewed.status, renewed.error) == (0, warning)
+    assert daemon.run("lease", "release").status == 0
+    daemon.set(OCDMUX_LEASE="")
+    outcome = daemon.run("with-lease", "true")
+    assert (outcome.status, outcome.error) == (0, warning)
+
+
 def test_break_and_wait(daemon) -> None:
     daemon.run("lease", "acquire")
     process = daemon.start("lease", "acquire", "--wait", "60")

@@ -234,13 +234,15 @@ def test_kept_bytes_come_back(halted: Tuple[Rig, Any]) -> None:
 
 @pytest.mark.parametrize("pattern", ["erase_sector 0 0 0", r"write_bank 0 \S+p 0x0", "erase_sector 0 1"])
 def test_daemon_that_is_stopped_in_a_piece_finishes_it(halted: Tuple[Rig, Any], pattern: str) -> None:
-    """The client is told by the end of its connection; the flash holds whole sectors."""
+    """The client is told what was done; the flash holds whole sectors."""
     rig, client = halted
-    rig.stall(client, pattern, "flash.write_image", data=DATA)
+    identifier = rig.stall(client, pattern, "flash.write_image", data=DATA)
     rig.stop_daemon()
-    client.wait_end()
-    assert rig.daemon.alive
     rig.mock.release()
+    error = client.error(identifier)
+    assert error.kind == "cancelled" and "the daemon stops" in error.message
+    assert error.data["flash_state"] == "partial"
+    client.wait_end()
     assert rig.daemon.wait() == 0
     after = state(rig)
     assert after in [pieces(done) for done in range(1, 5)]
@@ -249,8 +251,10 @@ def test_daemon_that_is_stopped_in_a_piece_finishes_it(halted: Tuple[Rig, Any], 
 
 def test_daemon_that_is_told_twice_to_stop_stops_at_once(halted: Tuple[Rig, Any]) -> None:
     rig, client = halted
-    rig.stall(client, "erase_sector 0 0 0", "flash.write_image", data=DATA)
+    identifier = rig.stall(client, "erase_sector 0 0 0", "flash.write_image", data=DATA)
     rig.stop_daemon(again=True)
+    error = client.error(identifier)
+    assert error.kind == "outcome_unknown" and error.data["flash_state"] == "partial"
     client.wait_end()
     assert rig.daemon.wait() == 0
 
@@ -258,7 +262,7 @@ def test_daemon_that_is_told_twice_to_stop_stops_at_once(halted: Tuple[Rig, Any]
 def test_daemon_that_is_stopped_in_a_read_stops_at_once(halted: Tuple[Rig, Any]) -> None:
     """Others wait for it, half-closed ones among them, and for its operation."""
     rig, client = halted
-    rig.stall(client, "dump_image", "memory.read_bytes", address=RAM, size=4 * KIB)
+    reading = rig.stall(client, "dump_image", "memory.read_bytes", address=RAM, size=4 * KIB)
     name = client.call("operation.list")["operations"][-1]["operation"]
     others = [rig.client() for _ in range(4)]
     for other in others:
@@ -271,3 +275,5 @@ def test_daemon_that_is_stopped_in_a_read_stops_at_once(halted: Tuple[Rig, Any])
     rig.stop_daemon()
     assert rig.daemon.wait() == 0
     assert rig.sent("write_memory") == 0
+    error = client.error(reading)
+    assert error.kind == "cancelled" and "the daemon stops" in error.message

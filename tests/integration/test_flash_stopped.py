@@ -198,21 +198,19 @@ def test_the_board_says_what_runs(slow: Bank) -> None:
 
 
 def test_daemon_stopped_half_way(make_stack: Callable[..., Stack]) -> None:
-    """It ends with status 0, tells whoever was changing the board how far that came and the others nothing but the end,
-    and leaves no sector erased: what the touched sectors held beside the image is still there."""
+    """It ends with status 0, tells whoever was changing the board, and leaves no sector erased: what the touched
+    sectors held beside the image is still there."""
     stack = make_stack(flash_size=SIZE, image=make_image(SIZE))
     bank = Bank(stack)
     client = stack.client()
     data = start(bank, client, 60)
-    other = stack.client()
     wait_programming(client)
     stack.daemon.terminate()
-    other.wait_end()
     with pytest.raises(RpcError) as stopped:
         client.result("w")
     assert (stopped.value.kind, stopped.value.message) == ("cancelled", "cancelled: the daemon stops")
-    client.wait_end()
     assert stack.daemon.wait() == 0
+    client.wait_end()
     with Daemon(["--openocd", f"127.0.0.1:{stack.tcl_port}", "--listen", "tcp:127.0.0.1:0"]) as daemon:
         bank.client = Client(daemon.address, stack.validator)
         with bank.client:

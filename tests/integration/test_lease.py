@@ -403,9 +403,11 @@ def start_write(client: Client, seed: int) -> None:
 
 def test_it_does_not_end_under_its_running_change(slow_stack: Stack) -> None:
     holder, client = slow_stack.client(), slow_stack.client()
-    holder.call("lease.acquire", ttl_ms=1000)
-    granted = client.send("lease.acquire", wait_ms=HOUR)
+    holder.call("lease.acquire", ttl_ms=HOUR)
     start_write(holder, 1)
+    granted = client.send("lease.acquire", wait_ms=HOUR)
+    wait_waiting(client, 1)
+    holder.call("lease.renew", ttl_ms=1000)  # only now, for the write may be slow to begin
     wait_state(client, "overdue")
     assert client.fail("memory.write_u8", address=RAM_BASE, values=1).kind == "board_busy"
     assert holder.fail("memory.write_u8", address=RAM_BASE, values=1).kind == "lease_lost"
@@ -485,7 +487,8 @@ def test_it_outlives_the_daemon(
     assert state(connect(make_daemon(*flags))) == "free"
 
 
-@pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"version": 1}', "\0" * 100, "x" * 100000])
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"version": 1}', "\0" * 100, "x" * 100000],
+                         ids=lambda value: ascii(value)[:40])
 def test_a_file_that_cannot_be_read_is_told_and_is_no_lease(
     make_daemon: Callable[..., Daemon], connect: Callable[..., Client], tmp_path: Path, text: str
 ) -> None:

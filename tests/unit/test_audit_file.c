@@ -126,6 +126,24 @@ static void test_audit_file_keeps_the_old_one_where_a_new_one_cannot_be_opened(v
     assert_string_equal(text, "line\n");
 }
 
+static void test_audit_file_leaves_what_was_cut_off_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    char text[256];
+    struct err err;
+    err_reset(&err);
+    assert_int_equal(write(fixture->file.fd, "first\n{\"to", 10), 10);
+    audit_file_reopen(&fixture->file);
+    assert_true(append(fixture, "second"));
+    assert_int_equal(write(fixture->file.fd, "rn", 2), 2);
+    audit_file_close(&fixture->file);
+    assert_true(audit_file_open(&fixture->file, fixture->path, &err));
+    assert_true(append(fixture, "third"));
+    assert_true(append(fixture, "fourth"));
+    read_file(fixture, text, sizeof text);
+    assert_string_equal(text, "first\n{\"to\nsecond\nrn\nthird\nfourth\n");
+}
+
 static void test_audit_file_says_why_it_cannot_be_opened(void **state)
 {
     struct fixture *fixture = *state;
@@ -144,6 +162,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_audit_file_takes_back_what_did_not_fit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_audit_file_keeps_the_old_one_where_a_new_one_cannot_be_opened,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_audit_file_leaves_what_was_cut_off_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_audit_file_says_why_it_cannot_be_opened, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,6 +229,29 @@ static void test_dump_files_of_one_name_do_not_mix(void **state)
     assert_int_equal(count_entries(fixture, "root"), 1);
 }
 
+static void test_dump_file_removes_what_the_dead_left_and_nothing_else(void **state)
+{
+    struct fixture *fixture = *state;
+    make_file(fixture, "root/.ocdmux-1-2.part", "half");
+    make_file(fixture, "root/.ocdmux-1-2-0.part", "half");
+    make_file(fixture, "root/.ocdmux-1-2-0.part.bin", "somebody's");
+    make_file(fixture, "root/ocdmux-1-2-0.part", "somebody's");
+    make_file(fixture, "root/.part", "somebody's");
+    make_directory(fixture, "root/.ocdmux-3.part");
+    struct dump_file *first = must_open(fixture, "a.bin");
+    must_write(first, "first");
+    struct dump_file *second = must_open(fixture, "b.bin"); /* the first one's part is no leftover */
+    assert_int_equal(count_entries(fixture, "root"), 4 + 2);
+    assert_false(exists(fixture, "root/.ocdmux-1-2.part"));
+    assert_false(exists(fixture, "root/.ocdmux-1-2-0.part"));
+    dump_file_free(second);
+    struct err err;
+    err_reset(&err);
+    assert_true(dump_file_commit(first, &err));
+    dump_file_free(first);
+    assert_content(fixture, "root/a.bin", "first");
+}
+
 static void test_dump_file_goes_into_directories_that_exist(void **state)
 {
     struct fixture *fixture = *state;
@@ -389,6 +412,7 @@ int main(void)
         WITH_FIXTURE(test_dump_file_that_is_dropped_leaves_nothing),
         WITH_FIXTURE(test_dump_file_replaces_one_of_its_name_at_the_end),
         WITH_FIXTURE(test_dump_files_of_one_name_do_not_mix),
+        WITH_FIXTURE(test_dump_file_removes_what_the_dead_left_and_nothing_else),
         WITH_FIXTURE(test_dump_file_goes_into_directories_that_exist),
         WITH_FIXTURE(test_dump_file_paths_are_plain),
         WITH_FIXTURE(test_dump_file_names_have_their_length),

@@ -31,6 +31,13 @@ bool lease_add_seconds(const struct session *session, cJSON *params, const char 
     return true;
 }
 
+void lease_warn(const cJSON *result)
+{
+    if (field_true(result, "volatile")) {
+        fputs("ocdmux: the daemon cannot write the lease down: it may end with the daemon\n", stderr);
+    }
+}
+
 /* Only what makes sense with the action. */
 static bool cmd_lease_check_options(const struct session *session, bool ttl, bool acquire)
 {
@@ -54,6 +61,7 @@ static bool cmd_lease_show_id(void *arg, const cJSON *result)
     }
     print_field(stdout, id);
     putchar('\n');
+    lease_warn(result);
     return true;
 }
 
@@ -92,6 +100,7 @@ static bool cmd_lease_show_expires(void *arg, const cJSON *result)
     fputs("expires: ", stdout);
     print_field(stdout, expires);
     putchar('\n');
+    lease_warn(result);
     return true;
 }
 

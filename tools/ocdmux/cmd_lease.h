@@ -10,6 +10,9 @@
  */
 bool lease_add_seconds(const struct session *session, cJSON *params, const char *option, const char *name,
                        uint64_t minimum, uint64_t fallback_s) __attribute__((warn_unused_result));
+/* Says on standard error where a lease, as lease.acquire or lease.renew gave it, is kept by nothing but the
+ * daemon's life. */
+void lease_warn(const cJSON *result);
 /* "lease: ..." and "lease queue: ..." lines of a status; nothing where nobody holds it and nobody waits. */
 void lease_print(const cJSON *result);
 

@@ -108,6 +108,7 @@ static bool with_lease_take(struct with_lease *with, const cJSON *result)
     }
     (void)snprintf(with->id, sizeof with->id, "%s", id);
     with->renew_every_ms = ttl_ms / 3;
+    lease_warn(result);
     with->next_ms = with_lease_now_ms() + with->renew_every_ms;
     /* What the command calls finds server, board and lease. */
     return setenv("OCDMUX_LEASE", id, 1) == 0 && setenv("OCDMUX_BOARD", board, 1) == 0 &&
