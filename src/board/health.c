@@ -1,7 +1,8 @@
 /*
  * Whether OpenOCD still answers: a link that is idle is asked for the targets' states now and then, which
  * shows them as they are, too, and a short command that has no answer within a limit means that OpenOCD
- * hangs. Long ones have the link's own limit.
+ * hangs. Long ones have the link's own limit. A target that is missing is looked for as often, also between
+ * the commands of others.
  *
  * While a debugger is attached to OpenOCD itself nothing is concluded from its silence: it may flash.
  */
@@ -37,6 +38,7 @@ static void examine_ended(void *context, struct op *op, const struct err *err)
 {
     struct board *board = context;
     (void)op;
+    board->health.examining = false;
     if (err != NULL) {
         log_debug("board %s: examining: %s", board->name, err->message);
     }
@@ -45,13 +47,21 @@ static void examine_ended(void *context, struct op *op, const struct err *err)
 
 static const struct op_owner examine_owner = {.progress = examine_progress, .ended = examine_ended};
 
-/* OpenOCD 0.12 looks for a target that it did not find at its start only when it is told to. */
-static void ask(struct board *board)
+static bool misses_target(const struct board *board)
 {
-    if (ocd_info_missing_target(ocd_link_info(board->link)) == NULL) {
+    return ocd_info_missing_target(ocd_link_info(board->link)) != NULL;
+}
+
+/* OpenOCD 0.12 looks for a target that it did not find at its start, or at a reset, only when it is told to.
+ */
+static void ask(struct board *board, uint64_t now_us)
+{
+    board->health.asked_us = now_us;
+    if (!misses_target(board)) {
         loop_timer_set(board->survey_timer, 0);
         return;
     }
+    board->health.examining = true;
     board_submit(board, &board->own_queue, examine_new(), &examine_owner, board, 0);
     loop_timer_set(board->kick_timer, 0);
 }
@@ -64,9 +74,21 @@ static void give_up(struct board *board)
     ocd_link_reset(board->link, reason);
 }
 
-/* Until when the timer sleeps that looked at `from_us`; a millisecond at least. */
+/* Clients that keep the link busy are no reason not to look: all that they ask for fails meanwhile. */
+static void look_for_missing(struct board *board, uint64_t now_us)
+{
+    struct board_health *health = &board->health;
+    bool due = now_us >= health->asked_us + (uint64_t)health->every_ms * US_PER_MS;
+    if (due && !health->examining && misses_target(board) && !excuses(health, now_us)) {
+        ask(board, now_us);
+    }
+}
+
+/* Until when the timer sleeps; a millisecond at least, and not for longer than a target may be missing. */
 static void sleep_until(struct board_health *health, uint64_t until_us, uint64_t now_us)
 {
+    uint64_t next_us = now_us + (uint64_t)health->every_ms * US_PER_MS;
+    until_us = next_us < until_us ? next_us : until_us;
     loop_timer_set(health->timer, until_us > now_us ? (until_us - now_us) / US_PER_MS + 1 : 1);
 }
 
@@ -79,14 +101,16 @@ static void on_timer(void *context)
     uint64_t late_us = health->sent_us + (uint64_t)health->limit_ms * US_PER_MS;
     switch (ocd_link_get_state(board->link)) {
     case OCD_LINK_IDLE:
-        if (now_us >= quiet_us) {
-            ask(board);
+        if (now_us >= quiet_us && !health->examining) {
+            ask(board, now_us);
             quiet_us = now_us + (uint64_t)health->every_ms * US_PER_MS;
         }
+        look_for_missing(board, now_us);
         sleep_until(health, quiet_us, now_us);
         break;
     case OCD_LINK_BUSY:
     case OCD_LINK_ABANDONED:
+        look_for_missing(board, now_us);
         if (!health->is_short || excuses(health, now_us)) {
             loop_timer_set(health->timer, health->every_ms);
         } else if (now_us >= late_us) {

@@ -24,6 +24,8 @@ struct board_health {
     uint64_t sent_us; /* of what is on the link, or was last */
     bool is_short;    /* it takes no longer than a piece of a long operation */
     uint64_t heard_us;
+    uint64_t asked_us;  /* for the targets' states */
+    bool examining;     /* a target that is missing is being looked for, or is to be */
     unsigned debuggers; /* that have attached to OpenOCD itself */
     bool debugger_flashes;
 };

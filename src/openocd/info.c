@@ -76,7 +76,9 @@ void ocd_info_survey_script(struct strbuf *script)
         "set gdb {}; catch {set gdb [$t cget -gdb-port]};"
         "set state [$t curstate]; set on 1;"
         "if {$state eq {unknown}} {catch {if {[$t was_examined]} {$t arp_poll; set state [$t curstate]}}};"
-        "if {$state eq {unknown}} {catch {set on [jtag tapisenabled [$t cget -chain-position]]}};"
+        "if {$state eq {unknown} || $state eq {reset}} {"
+        "catch {set on [jtag tapisenabled [$t cget -chain-position]]}};"
+        "if {$state eq {reset}} {catch {if {[$t was_examined]} {set on 0}}};"
         "lappend r [list $t [$t cget -type] $endian $state $bits $gdb $on]};"
         "if {$cur ne {}} {targets $cur}; list $cur $r [flash list]}}");
 }
@@ -113,6 +115,13 @@ static void take_gdb_port(struct tcl_list *list, struct strbuf *word, char port[
     }
 }
 
+/* OpenOCD 0.12 does not look again, either, for a target that it did not find in a reset, and calls it reset.
+ */
+static bool may_be_missing(const char *state)
+{
+    return strcmp(state, "unknown") == 0 || strcmp(state, "reset") == 0;
+}
+
 static bool read_target(const char *text, size_t length, const struct ocd_info *before,
                         struct ocd_target *target)
 {
@@ -137,7 +146,7 @@ static bool read_target(const char *text, size_t length, const struct ocd_info *
     if (!ok || target->name[0] == '\0' || target->type[0] == '\0' || target->state[0] == '\0') {
         return false;
     }
-    target->missing = told && strcmp(on, "1") == 0 && strcmp(target->state, "unknown") == 0;
+    target->missing = told && strcmp(on, "1") == 0 && may_be_missing(target->state);
     target->big_endian = strcmp(endian, "big") == 0;
     target->address_bits = address_bits_of(target->type, bits);
     const struct ocd_target *old = ocd_info_find_target(before, target->name);

@@ -134,21 +134,31 @@ static enum op_verdict set_send(struct op *op, const struct op_context *context,
     return OP_SEND;
 }
 
+/* 0.12 calls it a success, too, where the target did not take it; it says so in the log alone. */
 static enum op_verdict set_reply(struct op *op, const struct op_context *context,
                                  const struct ocd_reply *reply, struct err *err)
 {
     const struct ocd_breakpoint *wanted = &of(op)->wanted;
-    if (!ocd_reply_ok(reply)) {
-        op_fail_openocd(reply, err, ERR_TARGET_ERROR, "cannot set a %s %s at 0x%08" PRIx64,
-                        ocd_breakpoint_kind_name(wanted->kind),
-                        ocd_breakpoint_is_data(wanted->kind) ? "watchpoint" : "breakpoint", wanted->address);
-        if (err->kind == ERR_TARGET_ERROR) {
-            err_add_address(err, "address", wanted->address);
-        }
-        err_add_text(err, "target", context->target->name);
-        return OP_FAILED;
+    bool ok = ocd_reply_ok(reply);
+    struct ocd_reply complaint = *reply;
+    struct strbuf words = STRBUF_INIT;
+    complaint.result_length = ok ? 0 : reply->result_length; /* it says where it is set */
+    ocd_reply_words(&complaint, &words);
+    bool quiet = ok && words.length == 0;
+    strbuf_fini(&words);
+    if (quiet) {
+        return op_go(op, ADD_LOOK);
     }
-    return op_go(op, ADD_LOOK);
+    op_fail_openocd(&complaint, err, ERR_TARGET_ERROR, "%s %s %s at 0x%08" PRIx64 "%s",
+                    ok ? "OpenOCD complained as it set the" : "cannot set a",
+                    ocd_breakpoint_kind_name(wanted->kind),
+                    ocd_breakpoint_is_data(wanted->kind) ? "watchpoint" : "breakpoint", wanted->address,
+                    ok ? ", which it may list all the same" : "");
+    if (err->kind == ERR_TARGET_ERROR) {
+        err_add_address(err, "address", wanted->address);
+    }
+    err_add_text(err, "target", context->target->name);
+    return OP_FAILED;
 }
 
 static enum op_verdict look_reply(struct op *op, const struct op_context *context,

@@ -11,9 +11,10 @@ static enum op_verdict examine_send(struct op *op, const struct op_context *cont
     (void)op;
     (void)context;
     (void)err;
-    strbuf_append_text(&command->script, "apply {{} {foreach t [target names] {"
-                                         "if {![$t was_examined] && [$t curstate] eq {unknown}} {"
-                                         "catch {$t arp_examine}}}}}");
+    strbuf_append_text(&command->script,
+                       "apply {{} {foreach t [target names] {"
+                       "if {![$t was_examined] && [lsearch {unknown reset} [$t curstate]] >= 0} {"
+                       "catch {$t arp_examine}}}}}");
     return OP_SEND;
 }
 

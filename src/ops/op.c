@@ -34,8 +34,8 @@ void op_progress_set(struct op *op, const char *phase, uint64_t done, uint64_t t
 static bool kind_has_progress(enum err_kind kind)
 {
     static const enum err_kind kinds[] = {
-        ERR_TARGET_ERROR,    ERR_FLASH_ERROR, ERR_VERIFY_MISMATCH, ERR_OPENOCD_UNAVAILABLE,
-        ERR_OUTCOME_UNKNOWN, ERR_TIMEOUT,     ERR_CANCELLED,
+        ERR_TARGET_ERROR,        ERR_FLASH_ERROR,     ERR_TARGET_NOT_HALTED, ERR_VERIFY_MISMATCH,
+        ERR_OPENOCD_UNAVAILABLE, ERR_OUTCOME_UNKNOWN, ERR_TIMEOUT,           ERR_CANCELLED,
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (kinds[i] == kind) {

@@ -41,6 +41,7 @@ bool prepare_ask_reply(struct prepare *prepare, const struct op_context *context
         return false;
     }
     prepare->asked_us = context->now_us;
+    halt_look_asked(&prepare->look, reply);
     return true;
 }
 
@@ -75,5 +76,6 @@ enum op_verdict prepare_look_reply(struct prepare *prepare, struct op *op, const
     err_set(err, ERR_TARGET_NOT_HALTED, "%s is %.40s: %s", target, state, why);
     err_add_text(err, "target", target);
     err_add_text(err, "state", state);
+    halt_look_blame(&prepare->look, err);
     return OP_FAILED;
 }

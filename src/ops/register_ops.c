@@ -2,7 +2,9 @@
  * Registers. OpenOCD 0.12 answers with what it knew last while a target runs, takes any rubbish as a value
  * and calls an unknown register a success; so names and sizes come from its own list first, and what reads or
  * writes looks at the target's state in the same command. `get_reg -force` is of no use here: it reads the
- * core again, and forgets what was written and waits in OpenOCD for the target to go on.
+ * core again, and forgets what was written and waits in OpenOCD for the target to go on. Nor does `get_reg`
+ * without it do: it says 0 for a register that OpenOCD has not read yet, which are all of a core that was
+ * halted already when OpenOCD was started. `reg NAME` reads those, and those alone.
  */
 #include "ops/register_ops.h"
 
@@ -157,14 +159,15 @@ static uint32_t read_words(size_t count)
 static enum op_verdict read_send(struct op *op, const struct op_context *context, struct op_command *command,
                                  struct err *err)
 {
+    struct strbuf body = STRBUF_INIT;
     (void)err;
     command->repeatable = true;
     command->words = read_words(of(op)->count);
-    strbuf_append_text(&command->script, "apply {{t n} {set s [$t curstate]; set v {};"
-                                         " if {$s eq {halted}} {set v [$t get_reg $n]};"
-                                         " list $s $v [$t curstate]}} ");
-    tcl_quote_text(&command->script, context->target->name);
-    append_list(&command->script, of(op), false);
+    strbuf_append_text(&body, "set u [$t curstate]; set v {}; if {$u eq {halted}} {set n");
+    append_list(&body, of(op), false);
+    strbuf_append_text(&body, "; foreach i $n {reg $i}; set v [$t get_reg $n]}; list $u $v [$t curstate]");
+    script_on_target(&command->script, context->info, context->target->name, strbuf_text(&body));
+    strbuf_fini(&body);
     return OP_SEND;
 }
 

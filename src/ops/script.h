@@ -9,6 +9,13 @@
 #include "memory/plan.h"
 #include "openocd/info.h"
 
+/*
+ * In front of what lets a target go on, with it as the current one. OpenOCD 0.12 has not read the program
+ * counter of a core that was halted already when OpenOCD was started, and takes it for 0: a `step` then lets
+ * the core run away, and a `resume` does not see the breakpoint that it stands on. `reg` reads it.
+ */
+#define SCRIPT_KNOW_PC "if {[$t curstate] eq {halted}} {catch {reg pc}}; "
+
 /* `TARGET read_memory ADDRESS WIDTH COUNT ?phys?` */
 void script_read_memory(struct strbuf *script, const struct ocd_target *target,
                         const struct memory_access *access, bool physical);

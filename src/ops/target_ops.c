@@ -2,6 +2,7 @@
 #include "ops/target_ops.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,7 +100,24 @@ static enum op_verdict halt_reply(struct op *op, const struct op_context *contex
         return op_fail_openocd(reply, err, ERR_TARGET_ERROR, "cannot halt %s", context->target->name);
     }
     halt->asked_us = context->now_us;
+    halt_look_asked(&halt->look, reply);
     return op_go(op, HALT_LOOK);
+}
+
+/* Of a target that does not answer 0.12 complains, and calls it a success. */
+void halt_look_asked(struct halt_look *look, const struct ocd_reply *reply)
+{
+    struct strbuf words = STRBUF_INIT;
+    ocd_reply_words(reply, &words);
+    snprintf(look->said, sizeof look->said, "%s", strbuf_text(&words));
+    strbuf_fini(&words);
+}
+
+void halt_look_blame(const struct halt_look *look, struct err *err)
+{
+    if (look->said[0] != '\0') {
+        err_set_openocd(err, 0, look->said, strlen(look->said));
+    }
 }
 
 void halt_look_script(const struct halt_look *look, const struct ocd_info *info, const char *target,
@@ -166,6 +184,7 @@ static enum op_verdict look_reply(struct op *op, const struct op_context *contex
     if (context->now_us - halt->asked_us > (uint64_t)halt->limit_ms * 1000) {
         err_set(err, ERR_TARGET_ERROR, "%s did not halt within %" PRIu32 " ms: it is %s",
                 context->target->name, halt->limit_ms, context->target->state);
+        halt_look_blame(&halt->look, err);
         return OP_FAILED;
     }
     op->wait_ms = LOOK_EVERY_MS;
@@ -202,7 +221,7 @@ static enum op_verdict resume_send(struct op *op, const struct op_context *conte
         return OP_FAILED;
     }
     command->changes = true;
-    strbuf_append_text(&script, "resume");
+    strbuf_append_text(&script, SCRIPT_KNOW_PC "resume");
     if (resume->has_address) {
         strbuf_appendf(&script, " 0x%" PRIx64, resume->address);
     }

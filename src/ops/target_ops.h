@@ -11,15 +11,22 @@
  */
 struct op *survey_new(const char *target);
 
+#define HALT_LOOK_WORDS 256u
+
 /*
  * Looking whether a target halts that was asked to. OpenOCD takes "halt" while it believes the target to be
  * in reset, and does nothing about it: where such a target was seen to come out of the reset running, the
  * next look asks again. Begins as zeros.
  */
 struct halt_look {
-    bool in_reset; /* at the last look */
-    bool again;    /* the next look asks */
+    bool in_reset;              /* at the last look */
+    bool again;                 /* the next look asks */
+    char said[HALT_LOOK_WORDS]; /* by OpenOCD when it was asked and did not refuse; "" if nothing */
 };
+/* The answer to the asking, which was no refusal. */
+void halt_look_asked(struct halt_look *look, const struct ocd_reply *reply);
+/* Adds what was said then to the error that the target does not halt. */
+void halt_look_blame(const struct halt_look *look, struct err *err);
 /* Fills the command; its result is the state, as target_read_state() takes it. */
 void halt_look_script(const struct halt_look *look, const struct ocd_info *info, const char *target,
                       struct op_command *command);

@@ -25,7 +25,7 @@ static enum op_verdict step_send(struct op *op, const struct op_context *context
         return OP_FAILED;
     }
     command->changes = true;
-    strbuf_append_text(&script, "step");
+    strbuf_append_text(&script, SCRIPT_KNOW_PC "step");
     if (step->has_address && step->done == 0) {
         strbuf_appendf(&script, " 0x%" PRIx64, step->address);
     }

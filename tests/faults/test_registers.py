@@ -16,7 +16,7 @@ READS = [
 CHANGES = [
     ("register.write", {"names": ["r0"], "values": [1]}, "set_reg"),
     ("breakpoint.add", {"address": RAM, "kind": "software"}, "bp 0x"),
-    ("target.step", {}, r'"step'),
+    ("target.step", {}, "; step"),
 ]
 
 
@@ -122,7 +122,7 @@ def test_taken_and_not_listed(rig: Rig) -> None:
 def test_steps_that_fail_midway(rig: Rig) -> None:
     client = rig.client()
     client.call("target.halt")
-    rig.mock.fault("fail", match='"step', code=-4, text="", log="JTAG-DP STICKY ERROR\n", nth=4)
+    rig.mock.fault("fail", match="; step", code=-4, text="", log="JTAG-DP STICKY ERROR\n", nth=4)
     error = client.fail("target.step", count=10)
     assert error.kind == "target_error" and "STICKY" in error.data["openocd"]["text"]
     assert (error.data["done"], error.data["total"]) == (3, 10)

@@ -44,6 +44,30 @@ def wait_running(client: Client, method: str) -> None:
     wait_until(runs, f"{method} to run")
 
 
+def test_core_that_was_halted_before_openocd_came(own: Stack) -> None:
+    """OpenOCD has not read its registers then: they are not told as zeros, and a step does not let it run away."""
+    client = own.client()
+    client.call("memory.write_bytes", address=RAM_BASE, data=encode(b"\x00\xbf" * 16))
+    client.call("register.write", names=["r5", "sp"], values=["0x12345678", "0x20000400"])
+    assert client.call("target.step", address=RAM_BASE)["pc"] == f"0x{RAM_BASE + 2:08x}"
+    for _ in range(2):
+        own.openocd.kill()
+        own.restart_openocd()
+        registers = client.call("register.read", names=["pc", "r5", "sp"])["registers"]
+        assert [each["value"] for each in registers] == [f"0x{RAM_BASE + 2:08x}", "0x12345678", "0x20000400"]
+    own.openocd.kill()
+    own.restart_openocd()
+    stepped = client.call("target.step", count=2)
+    assert (stepped["state"], stepped["steps"], stepped["pc"]) == ("halted", 2, f"0x{RAM_BASE + 6:08x}")
+    own.openocd.kill()
+    own.restart_openocd()
+    client.call("breakpoint.add", address=RAM_BASE + 6, kind="software")
+    client.call("breakpoint.add", address=RAM_BASE + 10, kind="software")
+    client.call("target.resume")
+    client.call("target.wait", state="halted")
+    assert client.call("register.read", names=["pc"])["registers"][0]["value"] == f"0x{RAM_BASE + 10:08x}"
+
+
 def test_range_reads_go_on_where_they_were(own: Stack) -> None:
     client = own.client()
     read = client.send("memory.read_bytes", address=FLASH_BASE, size=SIZE, stream=True)

@@ -252,9 +252,14 @@ static void test_info_knows_which_target_is_missing(void **state)
     assert_ptr_equal(ocd_info_missing_target(info), &info->targets[0]);
     must_read(info, "a {{a cortex_m little unknown 32 {} 0} {b cortex_m little unknown {} 4711 1}} {}");
     assert_ptr_equal(ocd_info_missing_target(info), &info->targets[1]);
-    static const char *const found[] = {
-        "a {{a cortex_m little unknown 32 {} 0}} {}", "a {{a cortex_m little {examine deferred} 32 {} 1}} {}",
-        "a {{a cortex_m little running 32 {} 1}} {}", "a {{a cortex_m little unknown 32}} {}", "{} {} {}"};
+    must_read(info, "a {{a cortex_m little reset 32 {} 1}} {}");
+    assert_ptr_equal(ocd_info_missing_target(info), &info->targets[0]);
+    static const char *const found[] = {"a {{a cortex_m little reset 32 {} 0}} {}",
+                                        "a {{a cortex_m little unknown 32 {} 0}} {}",
+                                        "a {{a cortex_m little {examine deferred} 32 {} 1}} {}",
+                                        "a {{a cortex_m little running 32 {} 1}} {}",
+                                        "a {{a cortex_m little unknown 32}} {}",
+                                        "{} {} {}"};
     for (size_t i = 0; i < sizeof found / sizeof found[0]; i++) {
         must_read(info, found[i]);
         assert_null(ocd_info_missing_target(info));

@@ -116,6 +116,20 @@ static void test_breakpoint_add_is_believed_when_it_is_listed(void **state)
     op_driver_expect_failed(driver, ERR_TARGET_ERROR, "does not list it");
 }
 
+static void test_breakpoint_add_of_which_openocd_complains(void **state)
+{
+    struct op_driver *driver = *state;
+    add(driver, OCD_BREAKPOINT_HARDWARE, 0x20000010, 2);
+    op_driver_expect(driver, ON "\"bp 0x20000010 2 hw\"");
+    op_driver_answer_error(driver, 0, "breakpoint set at 0x20000010\n",
+                           "JTAG-DP STICKY ERROR\nFailed to write memory\n");
+    op_driver_expect_failed(
+        driver, ERR_TARGET_ERROR,
+        "OpenOCD complained as it set the hardware breakpoint at 0x20000010, which it may list all the same: "
+        "JTAG-DP STICKY ERROR");
+    op_driver_assert_address(driver, "address", 0x20000010);
+}
+
 /* OpenOCD would crash, or wrap. */
 static void test_breakpoint_add_is_checked_first(void **state)
 {
@@ -196,6 +210,7 @@ static void test_breakpoint_remove_is_not_believed(void **state)
 
 /* Steps. */
 
+#define KNOW_PC "if {\\[\\$t curstate] eq {halted}} {catch {reg pc}}; "
 #define BEHIND "; set p {}; catch {set p \\[lindex \\[\\$t get_reg pc] 1]}; list \\[\\$t curstate] \\$p\""
 
 static const struct step_op *stepped(const struct op_driver *driver)
@@ -209,11 +224,11 @@ static void test_step_says_where_it_stands(void **state)
     uint64_t address = 0x08000040;
     op_driver_start(driver, step_new(NULL, &address, 2));
     assert_true(driver->op->class->changes);
-    op_driver_expect(driver, ON "\"step 0x8000040" BEHIND);
+    op_driver_expect(driver, ON "\"" KNOW_PC "step 0x8000040" BEHIND);
     assert_true(driver->command.changes);
     assert_false(driver->command.repeatable);
     assert_int_equal(op_driver_answer_text(driver, "halted 0x08000042"), OP_GO);
-    op_driver_expect(driver, ON "\"step" BEHIND);
+    op_driver_expect(driver, ON "\"" KNOW_PC "step" BEHIND);
     assert_int_equal(op_driver_answer_text(driver, "halted 0x08000044"), OP_DONE);
     assert_int_equal(stepped(driver)->done, 2);
     assert_string_equal(strbuf_text(&stepped(driver)->pc), "0x08000044");
@@ -223,7 +238,7 @@ static void test_step_ends_where_the_target_is_not_halted(void **state)
 {
     struct op_driver *driver = *state;
     op_driver_start(driver, step_new(NULL, NULL, 5));
-    op_driver_expect(driver, ON "\"step" BEHIND);
+    op_driver_expect(driver, ON "\"" KNOW_PC "step" BEHIND);
     assert_int_equal(op_driver_answer_text(driver, "running 0x08000042"), OP_DONE);
     assert_int_equal(stepped(driver)->done, 1);
     assert_int_equal(stepped(driver)->pc.length, 0);
@@ -234,7 +249,7 @@ static void test_step_without_a_program_counter(void **state)
 {
     struct op_driver *driver = *state;
     op_driver_start(driver, step_new(NULL, NULL, 1));
-    op_driver_expect(driver, ON "\"step" BEHIND);
+    op_driver_expect(driver, ON "\"" KNOW_PC "step" BEHIND);
     assert_int_equal(op_driver_answer_text(driver, "halted {}"), OP_DONE);
     assert_int_equal(stepped(driver)->pc.length, 0);
 }
@@ -243,13 +258,25 @@ static void test_step_that_fails_says_how_many_were_made(void **state)
 {
     struct op_driver *driver = *state;
     op_driver_start(driver, step_new(NULL, NULL, 3));
-    op_driver_expect(driver, ON "\"step" BEHIND);
+    op_driver_expect(driver, ON "\"" KNOW_PC "step" BEHIND);
     op_driver_answer_text(driver, "halted 0x08000042");
-    op_driver_expect(driver, ON "\"step" BEHIND);
+    op_driver_expect(driver, ON "\"" KNOW_PC "step" BEHIND);
     op_driver_answer_error(driver, -4, "", "JTAG-DP STICKY ERROR\n");
     op_driver_expect_failed(driver, ERR_TARGET_ERROR, "cannot step cpu: JTAG-DP STICKY ERROR");
     op_driver_assert_integer(driver, "done", 1);
     op_driver_assert_integer(driver, "total", 3);
+}
+
+static void test_step_of_a_target_that_halts_no_more_says_how_many_were_made(void **state)
+{
+    struct op_driver *driver = *state;
+    op_driver_start(driver, step_new(NULL, NULL, 3));
+    op_driver_expect(driver, ON "\"" KNOW_PC "step" BEHIND);
+    op_driver_answer_text(driver, "halted 0x08000042");
+    op_driver_expect(driver, ON "\"" KNOW_PC "step" BEHIND);
+    op_driver_answer_error(driver, -304, "", "[cpu] target not halted\n");
+    op_driver_expect_failed(driver, ERR_TARGET_NOT_HALTED, "target not halted");
+    op_driver_assert_integer(driver, "done", 1);
 }
 
 static void test_step_refuses_what_it_cannot_read(void **state)
@@ -259,7 +286,7 @@ static void test_step_refuses_what_it_cannot_read(void **state)
                                           "{ha"};
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         op_driver_start(driver, step_new(NULL, NULL, 1));
-        op_driver_expect(driver, ON "\"step" BEHIND);
+        op_driver_expect(driver, ON "\"" KNOW_PC "step" BEHIND);
         op_driver_answer_text(driver, answers[i]);
         op_driver_expect_failed(driver, ERR_OPENOCD_ERROR, "cannot be read");
     }
@@ -287,6 +314,7 @@ int main(void)
         TEST(test_breakpoint_default_length_goes_by_the_type),
         TEST(test_breakpoint_add_that_is_refused),
         TEST(test_breakpoint_add_is_believed_when_it_is_listed),
+        TEST(test_breakpoint_add_of_which_openocd_complains),
         TEST(test_breakpoint_add_is_checked_first),
         TEST(test_breakpoint_remove_looks_before_and_behind),
         TEST(test_breakpoint_remove_of_data_needs_a_halted_target),
@@ -296,6 +324,7 @@ int main(void)
         TEST(test_step_ends_where_the_target_is_not_halted),
         TEST(test_step_without_a_program_counter),
         TEST(test_step_that_fails_says_how_many_were_made),
+        TEST(test_step_of_a_target_that_halts_no_more_says_how_many_were_made),
         TEST(test_step_refuses_what_it_cannot_read),
         TEST(test_step_is_checked_first),
     };

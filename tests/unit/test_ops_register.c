@@ -7,9 +7,11 @@
 #define LISTED                                                                                               \
     "===== core\n(0) r0 (/32): 0x00000000\n(1) pc (/32): 0x00000000\n(2) primask (/1): 0x00\n===== vector\n" \
     "(3) q0 (/128)\n"
-#define READ(NAMES)                                                                                         \
-    "apply {{t n} {set s [$t curstate]; set v {}; if {$s eq {halted}} {set v [$t get_reg $n]}; list $s $v " \
-    "[$t curstate]}} \"cpu\" [list " NAMES "]"
+/* NAMES as they stand in the script, quoted twice. */
+#define READ(NAMES)                                                                                      \
+    "apply {{t s} {eval $s}} \"cpu\" \"set u \\[\\$t curstate]; set v {}; if {\\$u eq {halted}} {set n " \
+    "\\[list " NAMES                                                                                     \
+    "]; foreach i \\$n {reg \\$i}; set v \\[\\$t get_reg \\$n]}; list \\$u \\$v \\[\\$t curstate]\""
 #define WRITE(NAMES, VALUES)                                                                                \
     "apply {{t n d} {set s [$t curstate]; set v {}; if {$s eq {halted}} {$t set_reg $d; set v [$t get_reg " \
     "$n]}; list $s $v [$t curstate]}} \"cpu\" [list " NAMES "] [list " VALUES "]"
@@ -76,7 +78,7 @@ static void test_read_gives_values_in_order(void **state)
     struct op_driver *driver = *state;
     static const char *const names[] = {"q0", "r0"};
     start_read(driver, names, 2);
-    op_driver_expect(driver, READ("\"q0\" \"r0\""));
+    op_driver_expect(driver, READ("\\\"q0\\\" \\\"r0\\\""));
     assert_true(driver->command.repeatable);
     op_driver_answer_text(driver, "halted {r0 0x12345678 q0 0x112233445566778899aabbccddeeff00} halted");
     op_driver_expect_done(driver);
@@ -88,7 +90,7 @@ static void test_read_without_names_takes_the_first_group(void **state)
 {
     struct op_driver *driver = *state;
     start_read(driver, NULL, 0);
-    op_driver_expect(driver, READ("\"r0\" \"pc\" \"primask\""));
+    op_driver_expect(driver, READ("\\\"r0\\\" \\\"pc\\\" \\\"primask\\\""));
     op_driver_answer_text(driver, "halted {r0 0x00000000 pc 0x08000040 primask 0x01} halted");
     op_driver_expect_done(driver);
     assert_int_equal(result(driver)->count, 3);
@@ -134,7 +136,7 @@ static void test_read_of_a_target_that_runs(void **state)
     static const char *const answers[] = {"running {} running", "halted {pc 0x08000040} running"};
     for (size_t i = 0; i < 2; i++) {
         start_read(driver, names, 1);
-        op_driver_expect(driver, READ("\"pc\""));
+        op_driver_expect(driver, READ("\\\"pc\\\""));
         op_driver_answer_text(driver, answers[i]);
         op_driver_expect_failed(driver, ERR_TARGET_NOT_HALTED, "cpu is running");
         op_driver_assert_text(driver, "state", "running");
@@ -160,7 +162,7 @@ static void test_read_refuses_what_it_cannot_read(void **state)
     };
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         start_read(driver, names, 1);
-        op_driver_expect(driver, READ("\"pc\""));
+        op_driver_expect(driver, READ("\\\"pc\\\""));
         op_driver_answer_text(driver, answers[i]);
         op_driver_expect_failed(driver, ERR_OPENOCD_ERROR, "cannot be read");
         op_driver_assert_openocd(driver, 0, answers[i]);
@@ -172,7 +174,7 @@ static void test_read_that_fails_gives_openocds_words(void **state)
     struct op_driver *driver = *state;
     static const char *const names[] = {"pc"};
     start_read(driver, names, 1);
-    op_driver_expect(driver, READ("\"pc\""));
+    op_driver_expect(driver, READ("\\\"pc\\\""));
     op_driver_answer_error(driver, 1, "failed to read register 'pc'", "");
     op_driver_expect_failed(driver, ERR_TARGET_ERROR,
                             "cannot read registers of cpu: failed to read register");

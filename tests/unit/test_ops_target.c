@@ -13,6 +13,7 @@ static void add_hostile(struct op_driver *driver)
 
 #define HOSTILE "b\"[exit]$x\\"
 #define HOSTILE_QUOTED "\"b\\\"\\[exit]\\$x\\\\\""
+#define KNOW_PC "if {\\[\\$t curstate] eq {halted}} {catch {reg pc}}; "
 #define ON_OTHER                                                                                       \
     "apply {{t b s} {targets $t; set c [catch $s r]; targets $b; return -code $c $r}} " HOSTILE_QUOTED \
     " \"cpu\" "
@@ -145,6 +146,20 @@ static void test_halt_that_never_comes(void **state)
     assert_in_range(driver->now_us - since, 300000, 330000);
 }
 
+/* Of a target that does not answer 0.12 says so, and calls it a success. */
+static void test_halt_of_which_openocd_complains(void **state)
+{
+    struct op_driver *driver = *state;
+    op_driver_start(driver, halt_new(NULL, 20));
+    op_driver_run(driver);
+    op_driver_answer_error(driver, 0, "", "Invalid ACK (7) in DAP response\n");
+    do {
+        op_driver_expect(driver, "\"cpu\" curstate");
+    } while (op_driver_answer_text(driver, "unknown") == OP_WAIT);
+    op_driver_expect_failed(driver, ERR_TARGET_ERROR, "cpu did not halt within 20 ms: it is unknown");
+    op_driver_assert_openocd(driver, 0, "Invalid ACK (7) in DAP response");
+}
+
 static void test_halt_that_openocd_refuses(void **state)
 {
     struct op_driver *driver = *state;
@@ -189,7 +204,7 @@ static void test_resume_from_where_it_stands_or_an_address(void **state)
 {
     struct op_driver *driver = *state;
     op_driver_start(driver, resume_new(NULL, false, 0));
-    op_driver_expect(driver, "apply {{t s} {eval $s}} \"cpu\" \"resume; \\$t curstate\"");
+    op_driver_expect(driver, "apply {{t s} {eval $s}} \"cpu\" \"" KNOW_PC "resume; \\$t curstate\"");
     assert_true(driver->command.changes);
     assert_int_equal(op_driver_answer_text(driver, "running"), OP_DONE);
     assert_string_equal(op_driver_target(driver)->state, "running");
@@ -197,12 +212,13 @@ static void test_resume_from_where_it_stands_or_an_address(void **state)
     op_driver_expect_failed(driver, ERR_INVALID_RANGE, "reach beyond");
     op_driver_target(driver)->address_bits = 64;
     op_driver_start(driver, resume_new(NULL, true, 0xffffffff80000000));
-    op_driver_expect(driver, "apply {{t s} {eval $s}} \"cpu\" \"resume 0xffffffff80000000; \\$t curstate\"");
+    op_driver_expect(driver, "apply {{t s} {eval $s}} \"cpu\" \"" KNOW_PC
+                             "resume 0xffffffff80000000; \\$t curstate\"");
     op_driver_answer_text(driver, "");
     op_driver_expect_failed(driver, ERR_OPENOCD_ERROR, "state of cpu cannot be read");
     add_hostile(driver);
     op_driver_start(driver, resume_new(HOSTILE, true, 0));
-    op_driver_expect(driver, ON_OTHER "\"resume 0x0; \\$t curstate\"");
+    op_driver_expect(driver, ON_OTHER "\"" KNOW_PC "resume 0x0; \\$t curstate\"");
 }
 
 static void test_resume_of_a_running_target_says_so(void **state)
@@ -358,6 +374,7 @@ int main(void)
         WITH_DRIVER(test_halt_of_another_target_puts_the_current_one_back),
         WITH_DRIVER(test_halt_without_a_current_target),
         WITH_DRIVER(test_halt_that_never_comes),
+        WITH_DRIVER(test_halt_of_which_openocd_complains),
         WITH_DRIVER(test_halt_that_openocd_refuses),
         WITH_DRIVER(test_halt_believes_no_impossible_state),
         WITH_DRIVER(test_resume_from_where_it_stands_or_an_address),

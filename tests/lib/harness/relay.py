@@ -119,6 +119,12 @@ class Relay:
             self._sprung.clear()
             self._trap = (self.passed + count, action, cut)
 
+    def drop_trap(self) -> bool:
+        """Whether there was one of bytes that has not sprung; there is none any more."""
+        with self._lock:
+            dropped, self._trap = self._trap is not None, None
+        return dropped
+
     def wait_sprung(self) -> None:
         """Until the action of the last trap has ended."""
         if not self._sprung.wait(LIMIT_S):
