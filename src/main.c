@@ -439,6 +439,9 @@ static int serve(struct config *config, const struct flags *flags)
                                            .keep_anonymous_role = flags->anonymous_role != NULL,
                                            .identities_changed = on_identities_changed,
                                            .context = &daemon};
+    /* What it is once nobody waits for it any more: who rotates logs must not kill a daemon that ends just
+     * then. */
+    signal(SIGHUP, SIG_IGN);
     /* Before anybody can know that it listens: from then on a signal stops it in good order. */
     struct loop_signal *terminate = loop_signal_new(daemon.loop, SIGTERM, on_stop, &daemon);
     struct loop_signal *hangup = loop_signal_new(daemon.loop, SIGHUP, on_reload, &daemon);

@@ -72,7 +72,7 @@ static void on_changed(void *context, enum ocd_link_state old_state, const char 
     case OCD_LINK_DOWN:
         health_down(board);
         for_each_op(board, start_waiting);
-        exchange_drop(&board->exchange);
+        exchange_lose(&board->exchange);
         board->change_count++; /* nobody knows what happens to the board meanwhile */
         /* Between the commands of an operation that changes the board nothing is in flight, but OpenOCD's own
          * state (what is halted, what is probed) is lost all the same. */
@@ -91,6 +91,7 @@ static void on_changed(void *context, enum ocd_link_state old_state, const char 
         }
         if (old_state == OCD_LINK_HANDSHAKE) {
             board->must_relearn = false;
+            exchange_sweep(&board->exchange);
             for_each_op(board, stop_waiting);
             watched_up(board);
             health_up(board);

@@ -12,6 +12,7 @@ void exchange_init(struct exchange *exchange, struct private_dir *dir)
 void exchange_fini(struct exchange *exchange)
 {
     exchange_drop(exchange);
+    exchange_sweep(exchange);
 }
 
 static bool begin_shared(struct exchange *exchange, struct strbuf *script, struct envelope_data *ret_data,
@@ -89,4 +90,20 @@ void exchange_drop(struct exchange *exchange)
 {
     exchange_remove(exchange);
     strbuf_fini(&exchange->content);
+}
+
+void exchange_lose(struct exchange *exchange)
+{
+    if (exchange->file.name[0] != '\0') {
+        exchange_sweep(exchange);
+        exchange->lost = exchange->file;
+    }
+    exchange_drop(exchange);
+}
+
+void exchange_sweep(struct exchange *exchange)
+{
+    if (exchange->dir != NULL) {
+        private_dir_remove(exchange->dir, &exchange->lost);
+    }
 }

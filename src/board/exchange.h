@@ -3,7 +3,8 @@
  * in the way that the handshake found, tells what became of it from OpenOCD's answer, and removes it.
  *
  *   begin ---> (command in flight, perhaps abandoned) ---> end ---> drop
- *     +--------------- link lost, late reply dropped --------------> drop
+ *     +---------------------- late reply dropped ------------------> drop
+ *     +---------------------- link lost ---------------------------> lose ---> (link up again) ---> sweep
  */
 #ifndef OCDMUX_BOARD_EXCHANGE_H
 #define OCDMUX_BOARD_EXCHANGE_H
@@ -20,6 +21,7 @@
 struct exchange {
     struct private_dir *dir;  /* its owner's; NULL: none */
     struct private_file file; /* of the command in flight, where it goes through the directory */
+    struct private_file lost; /* of the command in flight when the link was lost */
     struct strbuf content;    /* of a file that was read; valid until the drop */
 };
 
@@ -47,7 +49,11 @@ bool exchange_end(struct exchange *exchange, const struct op_command *command, s
 
 /* Removes the file, if there is one; what was read of it stays until the drop. */
 void exchange_remove(struct exchange *exchange);
-/* Removes the file, if there is one: OpenOCD needs it no more, or is out of reach. */
+/* Removes the file, if there is one: OpenOCD needs it no more. */
 void exchange_drop(struct exchange *exchange);
+/* The same where OpenOCD is out of reach: it may not have begun with the command, and make the file anew. */
+void exchange_lose(struct exchange *exchange);
+/* OpenOCD has answered again, so the command that was lost has ended: what it made is removed. */
+void exchange_sweep(struct exchange *exchange);
 
 #endif

@@ -114,6 +114,9 @@ void loop_free(struct loop *loop)
         empty_graveyard(loop);
     }
     event_free(loop->reaper);
+    /* What libevent has put off holds on to streams that were freed: it lets go of them when that is run, and
+     * not when the base is freed. */
+    require(event_base_loop(loop->base, EVLOOP_NONBLOCK) >= 0, "event_base_loop");
     event_base_free(loop->base);
     free(loop);
 }

@@ -27,10 +27,12 @@ MEND = "rename {flash write_bank} {}; rename true_write_bank {flash write_bank}"
 
 @pytest.fixture(scope="module", name="own_stack")
 def fixture_own_stack(tmp_path_factory: pytest.TempPathFactory, validator: Validator) -> Iterator[Stack]:
+    directory = tmp_path_factory.mktemp("checked")
+    (directory / "share").mkdir()
     with Stack(
-        tmp_path_factory.mktemp("checked"), validator, flash_size=SIZE, image=make_image(SIZE), relays=True,
+        directory, validator, flash_size=SIZE, image=make_image(SIZE), relays=True,
         openocd_config=VBOARD_WORKAREA_CONFIG, vboard_flags=["--verbose"],
-        daemon_flags=["--anonymous-role", "admin"],
+        daemon_flags=["--anonymous-role", "admin", "--share-dir", str(directory / "share")],
     ) as stack:
         yield stack
 
@@ -240,3 +242,17 @@ def test_a_crowd_and_an_openocd_that_is_killed(own: Bank) -> None:
     for client in (*writers, *others):
         assert client.call("flash.verify", data=encode(bytes(own.content)))["match"] is True
         client.close()
+
+
+def test_a_read_that_the_link_lost_leaves_no_file(own: Bank) -> None:
+    """OpenOCD reads the flash before it opens the file, which the daemon has removed by then, and makes it anew."""
+    stack = own.stack
+    before = stack.probe.passed
+
+    def reading() -> None:
+        wait_until(lambda: stack.probe.passed > before + 2000, "OpenOCD to read")
+
+    stack.link.trap_command("flash read_bank", reading, when="sent")
+    assert own.client.call("flash.read", size=SIZE)["size"] == SIZE and stack.link.sprung
+    assert own.client.call("board.status")["staging"] == "shared"
+    assert [path for path in (stack.directory / "share").rglob("*") if path.is_file()] == []

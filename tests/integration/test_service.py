@@ -93,6 +93,14 @@ def test_a_manager_hears_of_every_change(stack: Stack, manager: socket.socket, t
     assert daemon.wait() == 0
 
 
+def test_a_hangup_does_not_kill_a_daemon_that_ends(stack: Stack) -> None:
+    with Daemon(["--openocd", f"127.0.0.1:{stack.tcl_port}", "--listen", "tcp:127.0.0.1:0"]) as daemon:
+        daemon.terminate()
+        while daemon.alive:
+            os.kill(daemon.pid, signal.SIGHUP)
+        assert daemon.wait() == 0
+
+
 def test_the_watchdog_is_told_while_the_loop_runs(stack: Stack, manager: socket.socket) -> None:
     flags = ["--openocd", f"127.0.0.1:{stack.tcl_port}", "--listen", "tcp:127.0.0.1:0"]
     with notified(flags, manager, WATCHDOG_USEC="100000") as daemon:

@@ -32,6 +32,7 @@ class Unit:
         self.values: Set[bytes] = {value}
         self.passing: Set[bytes] = set()
         self.past: List[Tuple[int, bytes]] = []
+        self.changes = 0
 
     def fits(self, value: bytes, since: int) -> bool:
         """Whether a read that was sent at the tick `since` may answer that."""
@@ -53,6 +54,7 @@ class Memory:
         self.base = base
         self.size = size
         self.units = [Unit(content[at : at + size]) for at in range(0, len(content), size)]
+        self.open: Set["Change"] = set()
 
     def check(self, address: int, data: bytes, since: int, what: str) -> None:
         """Raises AssertionError unless a read sent at `since` may answer `data`, whose ends need not be a unit's."""
@@ -82,6 +84,16 @@ class Memory:
             for at, unit in zip(range(0, len(data), self.size), self._range(address, len(data))):
                 unit.values = {data[at : at + self.size]}
 
+    def lose(self, content: bytes) -> None:
+        """The power was off: each unit is now `content`, unless a change that is under way comes behind that."""
+        with self.clock.lock:
+            now = self.clock.tick()
+            for unit in self.units:
+                unit.settle({content}, now)
+                unit.changes += 1
+            for change in self.open:
+                change.lose(content)
+
     def _range(self, address: int, count: int) -> List[Unit]:
         first = (address - self.base) // self.size
         return self.units[first : first + count // self.size]
@@ -89,8 +101,19 @@ class Memory:
     def value(self, address: int) -> Optional[bytes]:
         """What the unit holds; None where that is not known."""
         with self.clock.lock:
-            values = self._range(address, self.size)[0].values
-            return next(iter(values)) if len(values) == 1 else None
+            unit = self._range(address, self.size)[0]
+            return next(iter(unit.values)) if len(unit.values) == 1 and not unit.passing else None
+
+    def sure(self, address: int, count: int, value: bytes) -> List[Tuple[int, int]]:
+        """The addresses of whole units in that range that hold `value` for sure, and their versions."""
+        with self.clock.lock:
+            places = range(address, address + count, self.size)
+            return [(at, self.version(at)) for at in places if self.value(at) == value]
+
+    def version(self, address: int) -> int:
+        """Is another once a change of that unit has begun."""
+        with self.clock.lock:
+            return self._range(address, self.size)[0].changes
 
 
 class Change:
@@ -100,6 +123,7 @@ class Change:
     def __init__(self, memory: Memory, address: int, data: bytes, sector: Optional[Tuple[int, int]] = None) -> None:
         self.memory = memory
         self.blank = b"\xff" * memory.size if sector else None
+        self._pieces: Dict[Unit, Tuple[int, bytes]] = {}
         self._before: Dict[Unit, Set[bytes]] = {}
         self._passing: Dict[Unit, Set[bytes]] = {}
         self._after: Dict[Unit, Set[bytes]] = {}
@@ -109,8 +133,9 @@ class Change:
                 index, inside = divmod(at - memory.base, memory.size)
                 piece = data[at - address : at - address + memory.size - inside]
                 unit = memory.units[index]
+                self._pieces[unit] = (inside, piece)
                 self._before[unit] = set(unit.values)
-                self._after[unit] = {v[:inside] + piece + v[inside + len(piece) :] for v in unit.values}
+                self._after[unit] = {self._merge(unit, value) for value in unit.values}
                 at += len(piece)
             self.around = memory._range(*sector) if sector else []
             for unit in self.around:
@@ -118,10 +143,25 @@ class Change:
                 unit.passing |= {self.blank} if self.blank else set()
             for unit, values in self._after.items():
                 unit.values = unit.values | values
+            for unit in {*self._after, *self.around}:
+                unit.changes += 1
+            memory.open.add(self)
+
+    def _merge(self, unit: Unit, value: bytes) -> bytes:
+        inside, piece = self._pieces[unit]
+        return value[:inside] + piece + value[inside + len(piece) :]
+
+    def lose(self, content: bytes) -> None:
+        """The power was off meanwhile, and all units hold `content`: what this does may come before or behind that."""
+        for unit in self._pieces:
+            self._before[unit] = {content}
+            self._after[unit] = {content, self._merge(unit, content)}
+            unit.values = unit.values | self._after[unit]
 
     def done(self) -> None:
         """It was acknowledged."""
         with self.memory.clock.lock:
+            self.memory.open.discard(self)
             now = self.memory.clock.tick()
             for unit in self.around:
                 unit.settle(unit.values, now)
@@ -131,6 +171,7 @@ class Change:
     def nothing(self) -> None:
         """It was refused, and nothing of it done."""
         with self.memory.clock.lock:
+            self.memory.open.discard(self)
             for unit, values in self._before.items():
                 unit.values = values
             for unit, values in self._passing.items():
@@ -139,42 +180,53 @@ class Change:
     def unknown(self) -> None:
         """It may have been done, or half. Flash may be blank where it was to be written."""
         with self.memory.clock.lock:
+            self.memory.open.discard(self)
             for unit in self._after:
                 unit.values |= {self.blank} if self.blank else set()
 
 
 class Faults:
-    """Which faults there are and were, and which errors they explain."""
+    """Which faults there are and were, and which errors they explain. "closed" is the end of a connection, "net-closed"
+    that of one through the bad network, "broken" that of a lease, "forgotten" of what lives in the daemon alone."""
 
+    _OPENOCD = {"openocd_unavailable", "outcome_unknown", "timeout", "target_error", "flash_error", "openocd_error",
+                "target_not_halted", "stage_error", "verify_mismatch", "gdb-closed", "state-lost"}
     EXPLAINS = {
-        "openocd": {"openocd_unavailable", "outcome_unknown", "timeout", "target_error", "flash_error", "openocd_error",
-                    "target_not_halted", "stage_error"},
+        "openocd": _OPENOCD,
+        "board": _OPENOCD | {"power"},
         "link": {"openocd_unavailable", "outcome_unknown", "timeout"},
         "stall": {"timeout", "outcome_unknown"},
-        "daemon": {"openocd_unavailable", "outcome_unknown", "cancelled", "lease_lost", "closed"},
+        "network": {"net-closed", "lease_lost"},
+        "break": {"broken", "cancelled", "lease_lost", "outcome_unknown", "gdb-closed"},
+        "daemon": {"openocd_unavailable", "outcome_unknown", "cancelled", "lease_lost", "closed", "gdb-closed",
+                   "forgotten"},
     }
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._seen: List[Tuple[str, int, Optional[int]]] = []
+        self._seen: Dict[int, Tuple[str, Optional[int]]] = {}
 
-    def begin(self, kind: str) -> None:
-        """One fault at a time."""
+    def begin(self, *kinds: str) -> List[int]:
+        """They are there from now on; what end() wants."""
         with self._clock.lock:
-            self._seen.append((kind, self._clock.tick(), None))
+            made = []
+            for kind in kinds:
+                made.append(self._clock.tick())
+                self._seen[made[-1]] = (kind, None)
+            return made
 
-    def end(self) -> None:
-        """It is healed."""
+    def end(self, begun: Iterable[int]) -> None:
+        """They are healed."""
         with self._clock.lock:
-            kind, begun, _ = self._seen[-1]
-            self._seen[-1] = (kind, begun, self._clock.tick())
+            for each in begun:
+                self._seen[each] = (self._seen[each][0], self._clock.tick())
 
     def explain(self, word: str, since: int, also: Iterable[str] = ()) -> bool:
         """Whether a call that was sent at `since` and ended just now may have ended with that kind of error, or with
-        "closed", the end of the connection; `also` is what the call itself explains."""
+        another of the words above; `also` is what the call itself explains."""
         with self._clock.lock:
             return word in also or any(
-                word in self.EXPLAINS[kind] for kind, _, end in self._seen if end is None or end > since
+                word in self.EXPLAINS[kind] for kind, end in self._seen.values() if end is None or end > since
             )
 
     def forget(self) -> None:

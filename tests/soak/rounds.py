@@ -1,56 +1,51 @@
-"""The rounds of the soak, and what must be true behind each."""
+"""The rounds of the soak: everybody at once, then peace and a look at what is there."""
 
 from __future__ import annotations
 
 import os
 import random
 import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
-from typing import Counter, Dict, List
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Counter, Dict, Iterator, List, Tuple, Type
 
 from protocol_check import Validator
 
-from actors import (
-    FLASH_BASE,
-    FLASH_BYTES,
-    RAM_BASE,
-    WORDS,
-    Actor,
-    Canceller,
-    FlashWriter,
-    LeaseHolder,
-    Listener,
-    Nuisance,
-    Reader,
-    Watcher,
-    WordWriter,
-    World,
-    decode,
-)
-from faults import Programs, Troublemaker
-from harness.client import Client
+from actor import FLASH_BASE, FLASH_BYTES, RAM_BASE, WORDS, Actor, World, decode
+from debuggers import Debugger, Stepper, with_sled
+from ends import Ends, look_behind
+from faults import Troublemaker
 from harness.paths import PROTOCOL
 from harness.stack import KIB, make_image
-from harness.waiting import wait_until
+from ledger import Kept, Leases, Ledger
 from model import Clock, Faults, Memory
+from nuisances import Canceller, HalfCloser, Nuisance, Sleeper
+from operators import Counter as ScriptCounter
+from operators import Scraper
+from overview import Overview
+from programs import Programs, place_for_run
+from readers import Listener, Reader, Watcher
+from stagers import Stager
+from tools import CommandLine, Script
+from writers import FlashWriter, LeaseHolder, WordWriter
 
-ROUND_S = 8.0  # and what the look at its end takes
-DAEMON_FAULTS_EVERY = 4  # rounds; between them one daemon lives on, so that what it loses adds up
-JOIN_S = 120.0
+FIRST_ROUND_S = 8.0  # and what the look at its end takes
+ROUND_S = (5.0, 20.0)  # of the others
+JOIN_S = 600.0
 RAM_SIZE = 20 * KIB
-WRITERS = 10
-LEASE_HOLDERS = 2
-CREW = ((WordWriter, WRITERS), (LeaseHolder, LEASE_HOLDERS), (FlashWriter, 6), (Reader, 6), (Watcher, 2), (Listener, 2),
-        (Canceller, 2), (Nuisance, 2))
-# What a daemon may have open beyond a fresh one that has one client too: its probe file, a temporary file.
-MORE_DESCRIPTORS = 2
-# What a daemon may keep beyond a fresh one: results of operations, which live ten minutes behind their end (here some
-# thousand of a few hundred bytes, and a few of 22 KiB), the allocator's reserve for thirty clients, and under ASan its
-# quarantine, 4 MiB here, and shadow. Seen: 3 MiB, under ASan 9 MiB.
-MORE_KIB = 32 * KIB
+TELL_S = 120.0  # between two lines that say how far it is
+SLOTS = 19  # of WORDS words each, in RAM
+CREW: Tuple[Tuple[Type[Actor], int], ...] = (
+    (WordWriter, 10), (LeaseHolder, 3), (FlashWriter, 5), (Stager, 2), (Reader, 6), (Watcher, 2), (Listener, 2),
+    (Canceller, 2), (Nuisance, 2), (HalfCloser, 1), (Sleeper, 1), (Debugger, 1), (Stepper, 1), (CommandLine, 1),
+    (Script, 1), (Scraper, 1), (ScriptCounter, 1),
+)
+# In the first rounds of each such many the daemon is ended now and then; in the others one daemon lives on, so that
+# what it loses adds up.
+CYCLE = 40
+WITH_DAEMON_FAULTS = (0, 3, 6, 9)
 
 
 class Soak:
@@ -59,92 +54,51 @@ class Soak:
     def __init__(self, seed: int, programs: Programs, image: bytes) -> None:
         self.seed = seed
         self.rounds = 0
-        self.grown = (0, 0)
         self.programs = programs
-        self.clock = Clock()
-        self.faults = Faults(self.clock)
-        self.count: Counter[str] = Counter()
+        self.crew: List[Actor] = []
         self.fault_count: Counter[str] = Counter()
+        clock = Clock()
+        faults = Faults(clock)
         with programs.connect() as client:
             client.call("target.halt")
-            size = 4 * WORDS * (WRITERS + LEASE_HOLDERS)
-            content = decode(client.call("memory.read_bytes", address=RAM_BASE, size=size)["data"])
-            self.ram = Memory(self.clock, RAM_BASE, 4, content)
-            self.flash = Memory(self.clock, FLASH_BASE, 2, image)
-            self.descriptors = programs.descriptors()
-            self.resident_kib = programs.resident_kib()
+            content = decode(client.call("memory.read_bytes", address=RAM_BASE, size=4 * WORDS * SLOTS)["data"])
+        ram = Memory(clock, RAM_BASE, 4, content)
+        flash = Memory(clock, FLASH_BASE, 2, image)
+        self.world = World(programs, clock, faults, ram, flash, Counter(), threading.Event(), Ledger(),
+                           Leases(clock, faults), Kept(), Overview(programs))
+        self.ends = Ends(self.world)
 
     def round(self, number: int, seconds: float) -> None:
         """Everybody at once for so long, then peace, and a look at what is there."""
         stop = threading.Event()
-        world = World(self.programs, self.clock, self.faults, self.ram, self.flash, self.count, stop)
-        crew: List[Actor] = []
-        for kind, many in CREW:
-            # Lease holders are writers with words of their own.
-            first = WRITERS if kind is LeaseHolder else 0
-            crew += [kind(world, first + i, f"{self.seed}/{number}") for i in range(many)]
-        trouble = Troublemaker(self.programs, self.clock, self.faults, random.Random(f"{self.seed}/{number}"),
-                               daemon_too=number % DAEMON_FAULTS_EVERY == 0)
-        for actor in crew:
+        world = self.world = replace(self.world, stop=stop)
+        seed = f"{self.seed}/{number}"
+        chance = random.Random(seed)
+        self.crew = [kind(world, i, seed) for kind, many in CREW
+                     for i in range(_some(chance, many) if number else many)]
+        trouble = Troublemaker(self.programs, world.clock, world.faults, world.leases, world.ram, chance,
+                               number % CYCLE in WITH_DAEMON_FAULTS, stop)
+        for actor in self.crew:
             actor.thread.start()
         timer = threading.Timer(seconds, stop.set)
         timer.start()
         try:
-            trouble.run(lambda: self.count["calls"], stop)
-        finally:
+            trouble.run(lambda: world.count["calls"])
+        finally:  # where a program could not be started nobody need be waited for
             stop.set()
             timer.cancel()
-            for actor in crew:
-                actor.thread.join(JOIN_S)
             self.fault_count += trouble.count
-        for actor in crew:
+        for actor in self.crew:
+            actor.thread.join(JOIN_S)
+        for actor in self.crew:
             if actor.failure is not None:
                 raise actor.failure
             assert not actor.thread.is_alive(), f"{actor.name} does not end"
-        self.audit(world, number)
-        self.faults.forget()
-
-    def audit(self, world: World, number: int) -> None:
-        """Nothing may be left over, and every acknowledged write must be there."""
-        self.programs.assert_alive()
-        with self.programs.connect() as client:
-            wait_until(lambda: self._quiet(client), "peace")
-            last = Client(self.programs.daemon.address, self.programs.validator)
-            for i in range(dict(CREW)[FlashWriter]):
-                writer = FlashWriter(world, i, f"{self.seed}/{number}/last")
-                assert writer.program_last(last), "the last write failed"
-            last.close()
-            wait_until(lambda: self._quiet(client), "peace")
-            status = client.call("board.status")
-            assert status["pending_repairs"] == [], status["pending_repairs"]
-            ended = client.call("operation.list")["operations"]
-            assert all(each["state"] in ("done", "failed", "cancelled") for each in ended), ended
-            size = len(self.ram.units) * 4
-            ram = decode(client.call("memory.read_bytes", address=RAM_BASE, size=size)["data"])
-            self.ram.collapse(RAM_BASE, ram, "RAM in the end")
-            flash = decode(client.call("flash.read", offset=0, size=FLASH_BYTES)["data"])
-            self.flash.collapse(FLASH_BASE, flash, "flash in the end")
-            more_kib = self.programs.resident_kib() - self.resident_kib
-            more = self.programs.descriptors() - self.descriptors
-            self.grown = (max(self.grown[0], more), max(self.grown[1], more_kib))
-            assert more <= MORE_DESCRIPTORS, f"{more} descriptors more than in the beginning"
-            assert more_kib <= MORE_KIB, f"{more_kib} KiB more than in the beginning"
-        self.programs.assert_alive()
-
-    @staticmethod
-    def _quiet(client: Client) -> bool:
-        """Whether nothing runs, nobody waits, and nobody but this client is there."""
-        status = client.call("board.status")
-        lease = client.call("lease.status")
-        return (
-            status["queued"] == 0
-            and not status["operations"]
-            and status["link"] == "idle"
-            and "lease" not in lease
-            and not lease["lease_queue"]
-            and status["watches"]["count"] == 0
-            and client.call("client.list")["total"] == 1
-        )
+        writers = [type(each)(world, each.number, f"{seed}/last") for each in self.crew
+                   if isinstance(each, FlashWriter)]
+        self.ends.look(world, writers)
+        self.programs.network.forget()
+        world.faults.forget()
 
     def summary(self) -> str:
         """One line."""
@@ -153,30 +107,66 @@ class Soak:
             return ", ".join(f"{count[name]} {name}" for name in sorted(count))
 
         return (
-            f"soak: seed {self.seed}, {self.rounds} rounds: {line(self.count)}; faults: {line(self.fault_count)}; "
-            f"the daemon grew by {self.grown[0]} descriptors and {self.grown[1]} KiB at most"
+            f"soak: seed {self.seed}, {self.rounds} rounds: {line(self.world.count)}; faults: "
+            f"{line(self.fault_count)}; the daemon grew by {self.ends.grown[0]} descriptors and "
+            f"{self.ends.grown[1]} KiB at most, beside results"
         )
 
+    def tell(self) -> None:
+        """What somebody needs who looks for the cause of a failure: of those who failed all, of others the end."""
+        for actor in self.crew:
+            lines = list(actor.journal)[-60 if actor.failure is not None else -6 :]
+            print(f"-- {actor.name}", *lines, sep="\n", file=sys.stderr)
+            if actor.scene:
+                print(f"-- the board when {actor.name} failed", actor.scene, sep="\n", file=sys.stderr)
+        for name, process in (("OpenOCD", self.programs.openocd), ("the daemon", self.programs.daemon)):
+            if process is not None:
+                print(f"-- {name}\n{process.tail(20_000 if self.programs.verbose else 60)}", file=sys.stderr)
+        print(self.summary(), file=sys.stderr)
 
-def _one_processor() -> None:
-    """The programs take turns anyway: waking another processor for each turn costs more than it gives."""
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+def _some(chance: random.Random, many: int) -> int:
+    """How many of them there are in a round but the first, in which all are: often all, often fewer, sometimes none."""
+    return chance.choice((many, many, chance.randrange(many + 1)))
 
 
-def soak(seed: int, seconds: float) -> Soak:
-    """A run of about so many seconds; returns it, and raises what is wrong."""
-    _one_processor()
-    os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=4"
-    image = make_image(FLASH_BYTES, RAM_SIZE, seed)
-    with tempfile.TemporaryDirectory(prefix="ocdmux-soak-") as place:
-        with Programs(Path(place), Validator(PROTOCOL), image, RAM_SIZE) as programs:
+@contextmanager
+def _surroundings(seed: int) -> Iterator[None]:
+    """All programs on one processor: they take turns anyway, and waking another one for each turn costs more than it
+    gives. Under ASan little is kept of what was freed, so that what grows is seen."""
+    before, processors = dict(os.environ), os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(processors)[seed % len(processors)]})
+    os.environ["ASAN_OPTIONS"] = before.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=4"
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, processors)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def soak(seed: int, seconds: float, first: int = 0, verbose: bool = False) -> Soak:
+    """A run of about so many seconds, which begins with the round `first`; returns it, and raises what is wrong. Every
+    other seed has an OpenOCD that the daemon starts. `verbose`: the daemon's log of a failure has everything."""
+    image = with_sled(make_image(FLASH_BYTES, RAM_SIZE, seed))
+    with _surroundings(seed), place_for_run() as place:
+        with Programs(place, Validator(PROTOCOL), image, RAM_SIZE, seed, seed % 2 == 1, verbose) as programs:
             run = Soak(seed, programs, image)
-            end = time.monotonic() + seconds
+            chance = random.Random(seed)
+            told = time.monotonic()
+            end = told + seconds
             try:
                 while run.rounds == 0 or time.monotonic() < end:
-                    run.round(run.rounds, max(1.0, min(ROUND_S, end - time.monotonic())))
+                    length = chance.uniform(*ROUND_S) if run.rounds > 0 else FIRST_ROUND_S
+                    run.round(first + run.rounds, max(1.0, min(length, end - time.monotonic())))
                     run.rounds += 1
+                    if time.monotonic() > told + TELL_S:
+                        told = time.monotonic()
+                        print(run.summary(), file=sys.stderr, flush=True)
             except BaseException:
-                print(f"{run.summary()}\n-- the daemon\n{programs.daemon.tail()}", file=sys.stderr)
+                run.tell()
+                print(f"soak: failed in round {first + run.rounds}: --seed {seed} --round {first + run.rounds}",
+                      file=sys.stderr)
                 raise
-            return run
+        look_behind(place)
+        return run

@@ -11,7 +11,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 from rounds import soak  # noqa: E402
 
 SEED = 20
-SECONDS = 14.0
+SECONDS = 11.0
 
 
 def test_soak_small() -> None:
@@ -19,6 +19,6 @@ def test_soak_small() -> None:
     print(f"python3 tests/soak --seed {SEED} --seconds {SECONDS:g}")
     run = soak(SEED, SECONDS)
     print(run.summary())
-    for done in ("result", "images", "event", "garbage lines", "half lines"):
-        assert run.count[done] > 0, done
+    for done in ("result", "images", "event", "garbage lines", "half lines", "stages", "batches"):
+        assert run.world.count[done] > 0, done
     assert sum(run.fault_count.values()) > 0

@@ -284,6 +284,29 @@ static void test_exchange_fails_where_the_file_is_gone(void **state)
     assert_string_equal(reply.result, "dumped 7 bytes");
 }
 
+static void test_exchange_sweeps_what_a_lost_command_made(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[256];
+    char next[256];
+    fixture->command.file = OP_FILE_GET;
+    begin_shared(fixture, path);
+    exchange_lose(&fixture->exchange);
+    assert_int_not_equal(access(path, F_OK), 0);
+    write_file(path, "late");
+    exchange_lose(&fixture->exchange); /* an attempt to connect that failed */
+    exchange_sweep(&fixture->exchange);
+    assert_int_not_equal(access(path, F_OK), 0);
+    /* And of one that was lost behind it, before the link was up for long. */
+    begin_shared(fixture, path);
+    exchange_lose(&fixture->exchange);
+    write_file(path, "late");
+    begin_shared(fixture, next);
+    exchange_lose(&fixture->exchange);
+    assert_int_not_equal(access(path, F_OK), 0);
+    write_file(next, "late"); /* which the teardown does not find */
+}
+
 static void test_exchange_goes_over_the_link_where_the_directory_fails(void **state)
 {
     struct fixture *fixture = *state;
@@ -320,6 +343,7 @@ int main(void)
         WITH_FIXTURE(test_exchange_puts_the_bytes_into_the_directory),
         WITH_FIXTURE(test_exchange_gets_what_openocd_left_in_the_directory),
         WITH_FIXTURE(test_exchange_fails_where_the_file_is_gone),
+        WITH_FIXTURE(test_exchange_sweeps_what_a_lost_command_made),
         WITH_FIXTURE(test_exchange_goes_over_the_link_where_the_directory_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,10 +11,12 @@ LIMIT_S = 60.0
 _POLL_S = 0.002
 
 
-def wait_until(look: Callable[[], Optional[Value]], what: str, limit_s: float = LIMIT_S) -> Value:
+def wait_until(
+    look: Callable[[], Optional[Value]], what: str, limit_s: float = LIMIT_S, poll_s: float = _POLL_S
+) -> Value:
     """Asks `look` again and again until it gives something true, and returns that.
 
-    Raises TimeoutError, naming `what`, after `limit_s` seconds.
+    Raises TimeoutError, naming `what`, after `limit_s` seconds; `poll_s` seconds are between two looks.
     """
     deadline = time.monotonic() + limit_s
     while True:
@@ -23,4 +25,4 @@ def wait_until(look: Callable[[], Optional[Value]], what: str, limit_s: float = 
             return value
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {limit_s:g} s")
-        time.sleep(_POLL_S)
+        time.sleep(poll_s)
