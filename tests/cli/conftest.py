@@ -1,7 +1,6 @@
 """What the tests of the command line share: the program under test, and a fake server for it to talk to."""
 
 import os
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
@@ -32,13 +31,12 @@ class Tool:
         self.environment.update(values)
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen:
-        """Starts it with pipes; SIGINT works whatever the test run's own is. The fixture ends it at last."""
+        """Starts it with pipes. The fixture ends it at last."""
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         process = subprocess.Popen(
             [str(self.program), *arguments],
             env=self.environment,
             cwd=self.directory,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             **options,
         )
         self.processes.append(process)

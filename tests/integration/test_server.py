@@ -236,7 +236,7 @@ def test_version() -> None:
         (["--openocd", "127.0.0.1:65536"], "65536"),
         (["--openocd", "127.0.0.1:x"], "127.0.0.1:x"),
         (["--openocd", "127.0.0.1:1", "--board", "a b"], "name"),
-        (["--openocd", "127.0.0.1:1", "--board", ""], "name"),
+        (["--openocd", "127.0.0.1:1", "--board", ""], "--board"),
         (["--openocd", "127.0.0.1:1", "--board", "x" * 65], "name"),
         (["--openocd", "127.0.0.1:1", "--listen", "127.0.0.1:1"], "--listen"),
         (["--openocd", "127.0.0.1:1", "--listen", "udp:127.0.0.1:1"], "--listen"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from actor import FLASH_BASE, PATIENCE_MS, POLL_S, RAM_BASE, WORDS, Actor, Lost
 from harness.client import Client, RpcError
@@ -131,7 +131,7 @@ class Stepper(Actor):
             return
         self.world.leases.hold(lease, self.name, since, asked + 30)
         try:
-            self.work(client, lease)
+            self.work(client, lease, since)
         except RpcError:
             pass
         finally:
@@ -142,11 +142,14 @@ class Stepper(Actor):
             pass
         self.pause(9.0)
 
-    def work(self, client: Client, lease: str) -> None:
-        """All of it; raises RpcError where a fault ended it."""
+    def work(self, client: Client, lease: str, since: int) -> None:
+        """All of it, under a lease that was asked for at `since`; raises RpcError where a fault ended it."""
 
-        def call(method: str, **params: Any) -> Dict[str, Any]:
-            return self.call(client, method, lease=lease, **params)
+        def call(method: str, *, also: Tuple[str, ...] = (), **params: Any) -> Dict[str, Any]:
+            # A lease that was broken between two calls, or while one only read, is missed by the next.
+            if self.world.faults.explain("lease_lost", since):
+                also = (*also, "lease_lost")
+            return self.call(client, method, also=also, lease=lease, **params)
 
         begun = self.world.clock.tick()
         call("target.halt")
