@@ -9,8 +9,9 @@ import random
 import threading
 import time
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Counter, Deque, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Counter, Deque, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from protocol_check import Violation
 
@@ -178,22 +179,29 @@ class Actor:
         self.world.count["closed"] += 1
         return Lost()
 
-    def receive(self, client: Client, since: int, request: Any, also: Iterable[str] = ()) -> Dict[str, Any]:
-        """The result of that request; raises RpcError for an error that is explained, and Lost."""
+    @contextmanager
+    def _reading(self, since: int) -> Iterator[None]:
+        """Of what was sent at `since`, or before: raises Lost where the connection ends."""
         try:
-            result = client.result(request)
-        except RpcError as error:
-            self.note(f"{request} error {error}")
-            self.world.count[error.kind] += 1
-            if not self.world.faults.explain(error.kind, since, also):
-                raise AssertionError(f"{self.name}: no fault explains {error}") from error
-            raise
+            yield
         except CLOSED as reason:
             raise self.lost(since, reason) from reason
         except Violation as reason:
             if "ended inside a line" not in str(reason):
                 raise
             raise self.lost(since, reason) from reason
+
+    def receive(self, client: Client, since: int, request: Any, also: Iterable[str] = ()) -> Dict[str, Any]:
+        """The result of that request; raises RpcError for an error that is explained, and Lost."""
+        try:
+            with self._reading(since):
+                result = client.result(request)
+        except RpcError as error:
+            self.note(f"{request} error {error}")
+            self.world.count[error.kind] += 1
+            if not self.world.faults.explain(error.kind, since, also):
+                raise AssertionError(f"{self.name}: no fault explains {error}") from error
+            raise
         self._heard = since
         self.world.count["result"] += 1
         text = json.dumps(result)
@@ -219,15 +227,9 @@ class Actor:
         """Sends them as one batch; the array of their answers, one for each. Raises Lost."""
         self.world.count["calls"] += len(calls)
         self.note(f"batch {calls}")
-        try:
+        with self._reading(since):
             client.send_text(json.dumps(calls))
             replies = client.batch()
-        except CLOSED as reason:
-            raise self.lost(since, reason) from reason
-        except Violation as reason:
-            if "ended inside a line" not in str(reason):
-                raise
-            raise self.lost(since, reason) from reason
         assert sorted(each["id"] for each in replies) == sorted(call["id"] for call in calls)
         self.world.count["batches"] += 1
         return replies

@@ -47,12 +47,16 @@ class Relay:
         self._threads.append(thread)
         thread.start()
 
+    def _wait_turn(self) -> None:
+        """Runs before each connection to the other end."""
+
     def _accept(self) -> None:
         while True:
             try:
                 client = self._server.accept()[0]
             except OSError:
                 return
+            self._wait_turn()
             try:
                 upstream = socket.create_connection(("127.0.0.1", self.upstream_port), LIMIT_S)
             except OSError:

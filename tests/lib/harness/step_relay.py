@@ -87,25 +87,9 @@ class StepRelay(Relay):
         self.flow()
         super().close()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client = self._server.accept()[0]
-            except OSError:
-                return
-            self._serving.wait(LIMIT_S)
-            self._flowing.wait(LIMIT_S)
-            try:
-                upstream = socket.create_connection(("127.0.0.1", self.upstream_port), LIMIT_S)
-            except OSError:
-                client.close()
-                continue
-            upstream.settimeout(None)
-            for each in (client, upstream):
-                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._pairs.append((client, upstream))
-            self._start(self._pump_up, client, upstream)
-            self._start(self._pump_down, client, upstream)
+    def _wait_turn(self) -> None:
+        self._serving.wait(LIMIT_S)
+        self._flowing.wait(LIMIT_S)
 
     def _happen(self, trap: _Trap, *pair: socket.socket) -> None:
         """Raises ConnectionResetError where the connections have ended."""
