@@ -4,7 +4,6 @@ behind that, however it ended."""
 from __future__ import annotations
 
 import base64
-import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Callable, List, Optional, Set, Tuple
 
 from control import MockControl
 from daemon_place import Place, sha256
+from harness.chosen import ALL_KILLS
 from harness.client import Client, RpcError
 from harness.fault_shim import AFTER, BEFORE, HALF, Call
 from harness.waiting import wait_until
@@ -241,7 +241,7 @@ def moments_of(calls: List[Call], place: Path) -> List[Tuple[Call, int]]:
     for call in calls:
         for moment in (BEFORE, HALF, AFTER) if call.name == "write" else (BEFORE, AFTER):
             kind = (kind_of(call, place), moment)
-            if os.environ.get("OCDMUX_ALL_KILLS") or (kind not in seen and is_worth_it(call, moment)):
+            if ALL_KILLS or (kind not in seen and is_worth_it(call, moment)):
                 chosen.append((call, moment))
             seen.add(kind)
     return chosen

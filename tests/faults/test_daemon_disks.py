@@ -1,7 +1,7 @@
 """Disks that are full, or fail in another way, at any one call that changes a file of the daemon: whoever caused that is
 told, what he asks again succeeds, and what was acknowledged is on the disk.
 
-One call of each kind, unless OCDMUX_ALL_KILLS is set: then all of them, each with every error.
+One call of each kind, unless OCDMUX_KILLS is `all`: then all of them, each with every error.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from conftest import VALIDATOR
 from control import MockControl
 from daemon_life import AFTER_BYTES, BEFORE_BYTES, HOUR, IMAGE, MOMENTS, OFFSET, Ledger, check_after, moments_of, prepare
 from daemon_place import Place, sha256
+from harness.chosen import ALL_KILLS
 from harness.client import RpcError
 from harness.fault_shim import BEFORE, HALF, Call, shim_library
 from harness.waiting import wait_until
@@ -56,7 +57,7 @@ def fixture_calls(mock: MockControl, tmp_path_factory: pytest.TempPathFactory) -
 def cases(calls: Tuple[Path, List[Call]]) -> List[Tuple[Call, int, int]]:
     """Which call fails, when, and with what."""
     chosen = [(call, moment) for call, moment in moments_of(calls[1], calls[0]) if moment in (BEFORE, HALF)]
-    if os.environ.get("OCDMUX_ALL_KILLS"):
+    if ALL_KILLS:
         return [(call, moment, error) for call, moment in chosen for error in ERRORS]
     return [(call, moment, ERRORS[i % len(ERRORS)]) for i, (call, moment) in enumerate(chosen)]
 

@@ -1,7 +1,7 @@
 """The daemon killed before, in the middle of and behind each call that changes its files, or told to end there: what was
 acknowledged is there when it starts again, nothing else is, and nothing is done twice.
 
-A few of the moments, one of each kind, unless OCDMUX_ALL_KILLS is set: then all of them.
+A few of the moments, one of each kind, unless OCDMUX_KILLS is `all`: then all of them.
 """
 
 from __future__ import annotations

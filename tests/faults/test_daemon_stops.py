@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict
 
 import pytest
 
+from harness.chosen import ALL_KILLS
 from harness.waiting import wait_until
 from rig import FLASH, KIB, LONG_MS, RAM, Rig
 
@@ -110,7 +111,7 @@ def test_nobody_new_comes_in_while_it_stops(lab: Rig) -> None:
     assert lab.mock.peek(RAM, 8) == bytes([7]) + bytes(7)
 
 
-LONG = pytest.mark.skipif(not os.environ.get("OCDMUX_ALL_KILLS"), reason="takes a minute: OCDMUX_ALL_KILLS is not set")
+LONG = pytest.mark.skipif(not ALL_KILLS, reason="takes a minute: OCDMUX_KILLS is not `all`")
 
 
 @pytest.mark.parametrize("method", ["memory.write_u32", pytest.param("flash.write_image", marks=LONG)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,7 +17,6 @@ from harness.stack import RAM_BASE
 from harness.step_relay import BEFORE, WITHIN, Chain, StepRelay
 
 Json = Dict[str, Any]
-ALL = os.environ.get("OCDMUX_KILLS") == "all"  # every step, at every moment, of every method
 NOT_REACHED = "not reached"
 _NEVER = 1 << 30
 

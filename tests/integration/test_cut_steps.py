@@ -11,16 +11,17 @@ from typing import Any, Dict, Iterator, List
 import pytest
 
 from change_kit import CHANGES, CHANGING, Change, Cut
+from harness.chosen import ALL_KILLS
 from harness.client import RpcError
 from harness.stack import RAM_BASE
 from harness.step_relay import ANSWERED, BEFORE
 from harness.waiting import wait_until
-from kill_rig import ALL, Rig, Whole, again, check_kept
+from kill_rig import Rig, Whole, again, check_kept
 
-CHOSEN = [each for each in CHANGES if ALL or not each.twin]
+CHOSEN = [each for each in CHANGES if ALL_KILLS or not each.twin]
 # With flash OpenOCD itself takes its time until it gives up.
 FAST = ("write_bytes", "reset_run", "step", "register", "breakpoint_add", "erase_all", "command")
-UNPLUGGED = [each for each in CHOSEN if ALL or each.name in FAST]
+UNPLUGGED = [each for each in CHOSEN if ALL_KILLS or each.name in FAST]
 WAIT_MS = 150
 
 
@@ -49,7 +50,7 @@ def steps_of(whole: Whole) -> List[int]:
     """Where it is cut."""
     changes = [i for i, text in enumerate(whole.texts) if CHANGING.search(text)]
     more = {0, changes[0], len(whole.texts) // 2, len(whole.texts) - 1}
-    return sorted({changes[-1]} | (more if ALL else set()))
+    return sorted({changes[-1]} | (more if ALL_KILLS else set()))
 
 
 def check_truth(rig: Rig, change: Change, whole: Whole, error: RpcError, found: Any) -> None:
@@ -98,7 +99,7 @@ def stall(rig: Rig, change: Change, whole: Whole, step: int, when: str) -> None:
 def test_link_that_stalls(rig: Rig, whole: Dict[str, Whole], change: Change) -> None:
     known = whole_of(rig, whole, change)
     for step in steps_of(known):
-        for when in (BEFORE, ANSWERED) if ALL else (ANSWERED,):
+        for when in (BEFORE, ANSWERED) if ALL_KILLS else (ANSWERED,):
             stall(rig, change, known, step, when)
 
 

@@ -10,12 +10,13 @@ from typing import Any, Iterator, List
 import pytest
 
 from change_kit import CHANGES, CHANGING, DATA, Change, fill, word
+from harness.chosen import ALL_KILLS
 from harness.client import Client
 from harness.paths import VBOARD_WORKAREA_CONFIG
 from harness.processes import Daemon
 from harness.step_relay import ANSWERED, BEFORE
 from harness.waiting import wait_until
-from kill_rig import ALL, Rig, Whole, again, cut_off
+from kill_rig import Rig, Whole, again, cut_off
 
 BY_NAME = {each.name: each for each in CHANGES}
 ADD = BY_NAME["command"]  # counts up: what is done twice is seen
@@ -167,14 +168,14 @@ def fixture_spawning(tmp_path_factory: pytest.TempPathFactory, validator: Any) -
     rig.close()
 
 
-SPAWNED = [each for each in CHANGES if ALL or each.name in ("write_u32", "step", "erase_sector", "command")]
+SPAWNED = [each for each in CHANGES if ALL_KILLS or each.name in ("write_u32", "step", "erase_sector", "command")]
 
 
 @pytest.mark.parametrize("change", SPAWNED, ids=str)
 def test_spawned_openocd_killed_at_a_change(spawning: SpawnRig, change: Change) -> None:
     whole = Whole(spawning, change)
     last = max(i for i, text in enumerate(whole.texts) if CHANGING.search(text))
-    for when in (BEFORE, ANSWERED) if ALL else (ANSWERED,):
+    for when in (BEFORE, ANSWERED) if ALL_KILLS else (ANSWERED,):
         assert cut_off(spawning, change, whole, last, when) == "outcome_unknown"
         process = spawning.client.call("board.status")["process"]
         assert process["restarts"] == 1 and process["last_end"]["signal"] == signal.SIGKILL

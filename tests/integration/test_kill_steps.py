@@ -15,8 +15,9 @@ from typing import Any, Counter as CounterType, Iterator, Set, Tuple
 import pytest
 
 from change_kit import CHANGES, CHANGING, Change
+from harness.chosen import ALL_KILLS
 from harness.step_relay import ANSWERED, BEFORE, HALF, WITHIN
-from kill_rig import ALL, NOT_REACHED, Rig, Whole, cut_off
+from kill_rig import NOT_REACHED, Rig, Whole, cut_off
 
 
 
@@ -39,12 +40,12 @@ def moments(change: Change, whole: Whole) -> Iterator[Tuple[int, str]]:
         if changes and change.method.startswith("flash.") and not change.many:
             telling = (whens[step % 2], ANSWERED)  # each takes as long as ten others
         for when in whens:
-            if (ALL or (alike not in seen and when in telling)) and (when != WITHIN or whole.probe_bytes[step] > 2):
+            if (ALL_KILLS or (alike not in seen and when in telling)) and (when != WITHIN or whole.probe_bytes[step] > 2):
                 yield step, when
         seen.add(alike)
 
 
-@pytest.mark.parametrize("change", [each for each in CHANGES if ALL or not each.twin], ids=str)
+@pytest.mark.parametrize("change", [each for each in CHANGES if ALL_KILLS or not each.twin], ids=str)
 def test_killed_at_every_step(rig: Rig, change: Change) -> None:
     whole = Whole(rig, change)
     kinds: CounterType[str] = Counter()

@@ -69,7 +69,7 @@ class Ends:
             self._bytes(world, client)
             self._growth(world)
         self._stages(programs)
-        self._files(programs.directory)
+        self._files(programs.directory, programs.daemon_kills)
         self._audit(world)
         programs.assert_alive()
 
@@ -114,9 +114,10 @@ class Ends:
                     client.call("stage.delete", stage=row["stage"])
 
     @staticmethod
-    def _files(place: Path) -> None:
-        """Between two rounds a daemon keeps its own files only."""
-        assert leftovers(place / "files") == [], leftovers(place / "files")
+    def _files(place: Path, kills: int) -> None:
+        """Between two rounds a daemon keeps its own files only. OpenOCD's own that a killed daemon was using are left
+        for an hour, for all that the next daemon knows they may be somebody else's."""
+        assert len(leftovers(place / "files")) <= kills, leftovers(place / "files")
         rest = [each for each in leftovers(place / "run") if "probe" not in each]
         assert rest == [], rest
         rest = [each for each in leftovers(place / "state") if Path(each).name not in ("lease", "lock", "identity")]
@@ -136,11 +137,11 @@ class Ends:
         world.ledger.check(self._done)
 
 
-def look_behind(directory: Path) -> None:
-    """All programs have ended: no process and no file of theirs is left."""
+def look_behind(directory: Path, kills: int) -> None:
+    """All programs have ended: no process and no file of theirs is left, but what kills of the daemon explain."""
     wait_until(lambda: not family(directory), f"processes to end: {family(directory)}")
     assert leftovers(directory / "run") == [] and not any((directory / "run").iterdir()), leftovers(directory / "run")
-    assert leftovers(directory / "files") == [], leftovers(directory / "files")
+    assert len(leftovers(directory / "files")) <= kills, leftovers(directory / "files")
 
 
 def _zombies(parent: int) -> List[str]:

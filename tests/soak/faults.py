@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import threading
@@ -12,7 +11,7 @@ from harness.client import RpcError
 from harness.waiting import wait_until
 from ledger import Leases
 from model import Clock, Faults, Memory
-from programs import CLOSED, Programs
+from programs import CLOSED, Programs, send_signal
 
 HEAL_S = 400.0
 POLL_S = 0.02
@@ -97,11 +96,11 @@ class Troublemaker:
     def _stop_for_a_while(self, pid: int) -> None:
         if not pid:
             return
-        os.kill(pid, signal.SIGSTOP)
+        send_signal(pid, signal.SIGSTOP)
         try:
             self.stop.wait(self.chance.uniform(0.05, 0.8))
         finally:
-            os.kill(pid, signal.SIGCONT)
+            send_signal(pid, signal.SIGCONT)
 
     def _power(self) -> None:
         """Off and on: what RAM held is gone, what flash held is not."""
@@ -133,5 +132,6 @@ class Troublemaker:
 
     def _kill_daemon(self) -> None:
         self.leases.shorten()
+        self.programs.daemon_kills += 1
         self.programs.daemon.kill()
         self.programs.start_daemon()

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
@@ -46,6 +46,12 @@ def _free_port() -> int:
             pass
 
 
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """To a process that may have ended just now by itself."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
 class Programs:
     """Everything that runs. A context manager; `directory` holds all their files."""
 
@@ -67,6 +73,7 @@ class Programs:
             (directory / "image.bin").write_bytes(image)
             self.vboard = Vboard(directory, [*self._vboard_flags, "--image", str(directory / "image.bin")])
             undo.callback(lambda: self.vboard.stop())
+            self.daemon_kills = 0
             self.openocd: Optional[OpenOcd] = None
             self.link: Optional[Relay] = None
             if not spawn:
@@ -180,7 +187,7 @@ class Programs:
         if self.openocd is None:
             pid = self.openocd_pid()
             if pid:
-                os.kill(pid, number)
+                send_signal(pid, number)
             return
         if number == signal.SIGKILL:
             self.openocd.kill()

@@ -168,5 +168,5 @@ def soak(seed: int, seconds: float, first: int = 0, verbose: bool = False) -> So
                 print(f"soak: failed in round {first + run.rounds}: --seed {seed} --round {first + run.rounds}",
                       file=sys.stderr)
                 raise
-        look_behind(place)
+        look_behind(place, programs.daemon_kills)
         return run
