@@ -277,8 +277,9 @@ bool board_is_up(const struct board *board)
     switch (ocd_link_get_state(board->link)) {
     case OCD_LINK_DOWN:
     case OCD_LINK_CONNECTING:
-    case OCD_LINK_HANDSHAKE:
         return false;
+    case OCD_LINK_HANDSHAKE:
+        return board->told_up; /* it is only asked anew what there is */
     case OCD_LINK_IDLE:
     case OCD_LINK_BUSY:
     case OCD_LINK_ABANDONED:

@@ -97,7 +97,7 @@ size_t board_queued(const struct board *board);
 struct op *board_running(struct board *board);
 /* Since when the link is up, wall clock; "" while it is not. */
 const char *board_connected_since(const struct board *board);
-/* The link has been through a handshake and is up. */
+/* The link has been through a handshake and was not lost since; it may be going through another one. */
 bool board_is_up(const struct board *board);
 
 /* Of the OpenOCD that the board starts; false where somebody else does. */

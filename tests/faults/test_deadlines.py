@@ -39,6 +39,21 @@ def test_read_in_flight_times_out_and_nobody_gets_its_reply(rig: Rig, when: str)
     assert rig.stats()["boards"][0]["reconnects"] == 0
 
 
+def test_time_that_passes_while_openocd_is_asked_anew(rig: Rig) -> None:
+    """As it is behind raw Tcl. The link is not lost meanwhile, and nobody is told so."""
+    admin, client = rig.client(), rig.client()
+    admin.call("target.halt")
+    rig.mock.fault("stall", match="tapisenabled")
+    admin.call("openocd.command", command="set mine 1")
+    rig.mock.wait(stalled=True)
+    assert rig.status()["link"] == "handshake"
+    assert client.fail("memory.read_u32", address=RAM, timeout_ms=SHORT_MS).kind == "timeout"
+    assert "last_error" not in rig.status() and "problem" not in rig.status()
+    rig.mock.release()
+    client.call("memory.read_u32", address=RAM)
+    assert rig.stats()["boards"][0]["reconnects"] == 0
+
+
 CHANGES = [
     ("memory.write_u32", {"address": RAM, "values": [1]}, "write_memory"),
     ("memory.write_bytes", {"address": RAM, "data": "AQIDBA=="}, "write_memory"),
