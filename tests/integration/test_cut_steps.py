@@ -75,9 +75,9 @@ def stall(rig: Rig, change: Change, whole: Whole, step: int, when: str) -> None:
     try:
         request = rig.client.send(change.method, **change.params, timeout_ms=WAIT_MS + whole.took_ms)
         reply = rig.client.reply(request)
-    finally:
+    finally:  # in this order: what OpenOCD is asked behind the reply must not spring the trap and stay held
+        stalled = rig.link.disarm()
         rig.link.flow()
-    stalled = rig.link.disarm()
     found = change.look(rig.client)
     assert not rig.client.has_replies
     if "result" in reply:  # it took fewer steps this time
