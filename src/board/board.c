@@ -363,11 +363,9 @@ void board_kick(struct board *board)
     turns_kick(board);
 }
 
-static const char *const stop_reason = "the daemon stops";
-
 static void stop_op(struct op *op)
 {
-    op->cancel_reason = op->cancel_reason != NULL ? op->cancel_reason : stop_reason;
+    op->cancel_reason = op->cancel_reason != NULL ? op->cancel_reason : BOARD_STOP_REASON;
     board_cancel(op);
 }
 
@@ -383,7 +381,7 @@ static void stop_op_now(struct op *op)
     if (changing || op->critical) {
         ends_unknown(op, "the daemon was stopped");
     } else {
-        op->cancel_reason = stop_reason;
+        op->cancel_reason = BOARD_STOP_REASON;
         ends_cancelled(op);
     }
 }

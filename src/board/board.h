@@ -26,6 +26,9 @@
 
 struct board;
 
+/* What everybody is told who waits, or is connected, when the daemon stops. */
+#define BOARD_STOP_REASON "the daemon stops"
+
 /* Clients that still listen come first; those that have sent their last (half-close) get what time is left.
  */
 enum board_pass { BOARD_PASS_OPEN, BOARD_PASS_ALL };

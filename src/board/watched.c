@@ -103,6 +103,6 @@ bool board_stop_process(struct board *board)
     if (board->process == NULL) {
         return true;
     }
-    ocd_link_hold(board->link, "the daemon stops", 0);
+    ocd_link_hold(board->link, BOARD_STOP_REASON, 0);
     return openocd_process_stop(board->process);
 }

@@ -113,8 +113,6 @@ void client_close_flushed(struct client *client, const char *reason)
 
 /* Stopping. */
 
-static const char *const stop_reason = "the daemon stops";
-
 /* One that is answered with what it waits for, or may be cancelled now. */
 static bool may_stop(const struct request *request)
 {
@@ -138,7 +136,7 @@ static void stop_requests(struct client *client, bool all)
 {
     struct request *request;
     while ((request = next_to_stop(client, all)) != NULL) {
-        request_cancel(request, stop_reason);
+        request_cancel(request, BOARD_STOP_REASON);
     }
 }
 
@@ -155,7 +153,7 @@ void client_stop(struct client *client)
 void client_stop_end(struct client *client, uint64_t limit_ms)
 {
     stop_requests(client, true);
-    close_with(client, stop_reason, limit_ms);
+    close_with(client, BOARD_STOP_REASON, limit_ms);
 }
 
 enum rpc_role client_role(const struct client *client, const struct board *board)

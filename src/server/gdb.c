@@ -124,7 +124,7 @@ void gdb_stop(struct gdb *gdb)
     }
     net_listener_free(gdb->net);
     gdb->net = NULL;
-    close_where(gdb, fits_all, 0, "the daemon stops");
+    close_where(gdb, fits_all, 0, BOARD_STOP_REASON);
 }
 
 void gdb_free(struct gdb *gdb)

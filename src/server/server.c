@@ -367,7 +367,7 @@ static void close_clients(struct server *server)
 {
     struct client *client;
     while ((client = next_open_client(server)) != NULL) {
-        client_close(client, "the daemon stops");
+        client_close(client, BOARD_STOP_REASON);
     }
 }
 

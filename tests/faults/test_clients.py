@@ -11,7 +11,7 @@ from typing import Any, Callable, List
 
 import pytest
 
-from harness.client import Client
+from harness.client import Client, read_to_end
 from harness.waiting import wait_until
 from rig import FLASH, KIB, LONG_MS, RAM, Rig
 
@@ -29,16 +29,6 @@ def raw(rig: Rig) -> socket.socket:
 def descriptors(rig: Rig) -> int:
     """How many the daemon has open."""
     return len(os.listdir(f"/proc/{rig.daemon.pid}/fd"))
-
-
-def read_to_end(connection: socket.socket) -> bytes:
-    """Everything up to the end."""
-    data = b""
-    while True:
-        more = connection.recv(65536)
-        if not more:
-            return data
-        data += more
 
 
 # Half-closed clients.

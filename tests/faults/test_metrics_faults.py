@@ -11,6 +11,7 @@ import pytest
 
 from protocol_check import Validator
 
+from harness.client import read_to_end
 from harness.metrics import Page, get, metrics_port
 from harness.paths import PROTOCOL
 from harness.waiting import wait_until
@@ -65,21 +66,11 @@ def test_readiness_names_the_boards_that_are_down(lab: Rig) -> None:
     assert Page(port).value("ocdmux_link_restarts_total", board="b1") == 1
 
 
-def read_all(connection: socket.socket) -> bytes:
-    """Until the daemon closes."""
-    answer = b""
-    while True:
-        part = connection.recv(65536)
-        if not part:
-            return answer
-        answer += part
-
-
 def ask(port: int, request: bytes) -> bytes:
     """All that is answered."""
     with socket.create_connection(("127.0.0.1", port), 30) as connection:
         connection.sendall(request)
-        return read_all(connection)
+        return read_to_end(connection)
 
 
 def status_of(answer: bytes) -> int:
@@ -166,7 +157,7 @@ def test_those_who_read_slowly_keep_nobody_waiting(make_rig: Callable[..., Rig],
     assert [page.value("ocdmux_link_up", board=name) for name in names] == [0] * 64
     with rig.client() as client:
         assert client.call("server.stats")["clients"] == 1
-    head, body = read_all(slow[0]).split(b"\r\n\r\n", 1)
+    head, body = read_to_end(slow[0]).split(b"\r\n\r\n", 1)
     assert f"Content-Length: {len(body)}\r\n".encode() in head and len(body) > 200000
 
 

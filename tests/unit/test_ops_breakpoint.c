@@ -254,13 +254,19 @@ static void test_step_without_a_program_counter(void **state)
     assert_int_equal(stepped(driver)->pc.length, 0);
 }
 
-static void test_step_that_fails_says_how_many_were_made(void **state)
+/* The second step is on its way then. */
+static void make_one_of_three(struct op_driver *driver)
 {
-    struct op_driver *driver = *state;
     op_driver_start(driver, step_new(NULL, NULL, 3));
     op_driver_expect(driver, ON "\"" KNOW_PC "step" BEHIND);
     op_driver_answer_text(driver, "halted 0x08000042");
     op_driver_expect(driver, ON "\"" KNOW_PC "step" BEHIND);
+}
+
+static void test_step_that_fails_says_how_many_were_made(void **state)
+{
+    struct op_driver *driver = *state;
+    make_one_of_three(driver);
     op_driver_answer_error(driver, -4, "", "JTAG-DP STICKY ERROR\n");
     op_driver_expect_failed(driver, ERR_TARGET_ERROR, "cannot step cpu: JTAG-DP STICKY ERROR");
     op_driver_assert_integer(driver, "done", 1);
@@ -270,10 +276,7 @@ static void test_step_that_fails_says_how_many_were_made(void **state)
 static void test_step_of_a_target_that_halts_no_more_says_how_many_were_made(void **state)
 {
     struct op_driver *driver = *state;
-    op_driver_start(driver, step_new(NULL, NULL, 3));
-    op_driver_expect(driver, ON "\"" KNOW_PC "step" BEHIND);
-    op_driver_answer_text(driver, "halted 0x08000042");
-    op_driver_expect(driver, ON "\"" KNOW_PC "step" BEHIND);
+    make_one_of_three(driver);
     op_driver_answer_error(driver, -304, "", "[cpu] target not halted\n");
     op_driver_expect_failed(driver, ERR_TARGET_NOT_HALTED, "target not halted");
     op_driver_assert_integer(driver, "done", 1);

@@ -36,6 +36,16 @@ def _id_key(identifier: Any) -> str:
     return json.dumps(identifier)
 
 
+def read_to_end(connection: socket.socket) -> bytes:
+    """Everything up to the end, from a socket without a client."""
+    data = b""
+    while True:
+        more = connection.recv(_READ_BYTES)
+        if not more:
+            return data
+        data += more
+
+
 class Client:
     """One connection. Replies and notifications that a call passes over while it waits are kept for later."""
 
